@@ -1,0 +1,55 @@
+"""Find the best policy of an LLM application from comparisons, and prove it.
+
+study = bestpolicy.Study(["a", "b", "c"], confidence=0.95)
+while duel := study.ask():
+    study.tell(duel, winner=ask_someone(duel.left, duel.right))
+study.verdict().policy
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bestpolicy.core.nouns import BestPolicyError as BestPolicyError
+    from bestpolicy.core.nouns import Comparison as Comparison
+    from bestpolicy.core.nouns import ConfigError as ConfigError
+    from bestpolicy.core.nouns import Design as Design
+    from bestpolicy.core.nouns import Outcome as Outcome
+    from bestpolicy.core.nouns import Standing as Standing
+    from bestpolicy.core.nouns import StoreError as StoreError
+    from bestpolicy.core.nouns import Verdict as Verdict
+    from bestpolicy.core.nouns import World as World
+    from bestpolicy.duel import Duel as Duel
+    from bestpolicy.duel import Tally as Tally
+    from bestpolicy.study import Study as Study
+
+__version__ = "0.1.0"
+
+# Names are fetched when they are first used, so that `import bestpolicy` loads no numpy.
+_HOMES = {
+    "BestPolicyError": "core.nouns",
+    "Comparison": "core.nouns",
+    "ConfigError": "core.nouns",
+    "Design": "core.nouns",
+    "Duel": "duel",
+    "Outcome": "core.nouns",
+    "Standing": "core.nouns",
+    "StoreError": "core.nouns",
+    "Study": "study",
+    "Tally": "duel",
+    "Verdict": "core.nouns",
+    "World": "core.nouns",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bestpolicy' has no attribute {name!r}")
+    return getattr(import_module(f"bestpolicy.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
