@@ -1,0 +1,45 @@
+"""What to compare next: one file per published rule, all behind the `Design` protocol.
+
+Every module in this folder is a design of the same name (dashes for underscores) and has one
+function, `design(policies, ledger) -> Design`.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from bestpolicy.core.certificate import Ledger
+from bestpolicy.core.nouns import ConfigError, Design
+
+
+def names() -> list[str]:
+    """Every design, by the name that a study gives."""
+    return sorted(module.name.replace("_", "-") for module in iter_modules(__path__))
+
+
+def make(
+    name: str,
+    *,
+    policies: int,
+    confidence: float = 0.95,
+    delta: float | None = None,
+    indifference: float = 0.0,
+    assume_winner: bool = False,
+) -> Design[Any]:
+    """The design `name` for that many policies; `delta` is 1 - confidence where that rounds off."""
+    if name not in names():
+        near = get_close_matches(name, names(), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"design: there is no {name!r}{hint} Known: {', '.join(names())}")
+    ledger = Ledger.of(
+        1 - confidence if delta is None else delta,
+        indifference=indifference,
+        assume_winner=assume_winner,
+    )
+    made: Design[Any] = import_module(f"{__name__}.{name.replace('-', '_')}").design(
+        policies, ledger
+    )
+    return made
