@@ -1,0 +1,153 @@
+"""What a study may be set to: checked once, here, and trusted from then on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bestpolicy.core.nouns import ConfigError, Design
+from bestpolicy.duel import nearest
+
+STRUCTURES = ("free", "bradley-terry", "features", "auto")
+BUDGETS = ("comparisons", "minutes", "usd")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When to stop asking. It is no part of what is claimed, so it may change between openings."""
+
+    comparisons: int | None = None
+    minutes: float | None = None
+    # A clock that is never set back; it counts from the opening.
+    opened: float = field(default_factory=time.monotonic)
+
+    def room(self, asked: int, wanted: int) -> int:
+        """How many of the wanted duels may still be asked."""
+        if self.spent(asked) is not None:
+            return 0
+        return wanted if self.comparisons is None else min(wanted, self.comparisons - asked)
+
+    def spent(self, asked: int) -> str | None:
+        """What is spent, in words, or None."""
+        if self.comparisons is not None and asked >= self.comparisons:
+            return f"the budget of {self.comparisons} comparisons is spent"
+        if self.minutes is not None and time.monotonic() - self.opened >= 60 * self.minutes:
+            return f"the budget of {self.minutes:g} minutes is spent"
+        return None
+
+
+def policy_names(policies: object) -> tuple[str, ...]:
+    """At least two different names."""
+    if isinstance(policies, str) or not isinstance(policies, Sequence):
+        raise ConfigError(f"policies must be a list of names, saw {policies!r:.80}")
+    for i, name in enumerate(policies):
+        if not isinstance(name, str) or not name.strip():
+            raise ConfigError(
+                f"policies: number {i} must be a name that is not empty, saw {name!r}"
+            )
+        if name in policies[:i]:
+            raise ConfigError(
+                f"policies: {name!r} is there as number {policies.index(name)} and as number {i}: "
+                "give each policy a name of its own"
+            )
+    if len(policies) < 2:
+        raise ConfigError(f"policies: at least two are needed to compare, saw {list(policies)}")
+    return tuple(policies)
+
+
+def free_structure(structure: object, features: object, trust_structure: object) -> None:
+    """This version assumes nothing about how the policies' shares hang together."""
+    if structure not in STRUCTURES:
+        raise ConfigError(
+            f"structure must be one of {', '.join(STRUCTURES)}, saw {structure!r}"
+            f"{nearest(structure, STRUCTURES)}"
+        )
+    if structure != "free":
+        raise ConfigError(
+            f'structure={structure!r} is not in this version: only "free", which assumes nothing'
+        )
+    for setting, value in (("features", features), ("trust_structure", trust_structure)):
+        if value is not None and value is not False:
+            raise ConfigError(
+                f'{setting} needs a structure, and this version has only structure="free", '
+                f"which uses none: leave {setting} out"
+            )
+
+
+def share_between(setting: str, value: Any, low: float, high: float, *, low_counts: bool) -> float:
+    """A number in (low, high), or in [low, high) when low itself counts."""
+    number = float(value) if _is_number(value) else float("nan")
+    if low < number < high or (number == low and low_counts):
+        return number
+    percent = low < number / 100 < high
+    raise ConfigError(
+        f"{setting} must be in {'[' if low_counts else '('}{low:g}, {high:g}), saw {value!r}"
+        + (f"; did you mean {number / 100:g}?" if percent else "")
+    )
+
+
+def text(setting: str, value: object) -> str:
+    """A text that says something."""
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{setting} must be a text that is not empty, saw {value!r}")
+    return value
+
+
+def claim(setting: str, value: object) -> bool:
+    """True or False, and nothing that merely passes for one."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{setting} must be True or False, saw {value!r}")
+    return value
+
+
+def whole(setting: str, value: object, low: int) -> int:
+    """A whole number from `low` up."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise ConfigError(f"{setting} must be a whole number from {low} up, saw {value!r}")
+    return value
+
+
+def budget_of(budget: object) -> Budget:
+    """A number of comparisons, or a mapping of limits of which the first to be met ends it."""
+    if budget is None:
+        return Budget()
+    if not isinstance(budget, Mapping):
+        return Budget(whole("budget", budget, 1))
+    for limit in budget:
+        if limit not in BUDGETS:
+            raise ConfigError(
+                f"budget: {limit!r} is no limit; comparisons and minutes are"
+                f"{nearest(limit, BUDGETS)}"
+            )
+    if budget.get("usd") is not None:
+        raise ConfigError(
+            "budget: usd cannot be kept, as no policy of this version has a known price that could "
+            "be reserved before it is spent: limit comparisons or minutes"
+        )
+    comparisons, minutes = budget.get("comparisons"), budget.get("minutes")
+    if minutes is not None and not (_is_number(minutes) and 0 < minutes < float("inf")):
+        raise ConfigError(f"budget: minutes must be a finite number above 0, saw {minutes!r}")
+    return Budget(
+        None if comparisons is None else whole("budget: comparisons", comparisons, 1), minutes
+    )
+
+
+def of_size(design: Design[Any], policies: int) -> Design[Any]:
+    """The design, made for as many policies as there are."""
+    if design.policies != policies:
+        raise ConfigError(
+            f"design: made for {design.policies} policies, and there are {policies}: "
+            f"make it with policies={policies}"
+        )
+    return design
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    try:
+        return bool(float(value) == value)
+    except (TypeError, ValueError, OverflowError):
+        return False

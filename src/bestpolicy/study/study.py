@@ -1,0 +1,346 @@
+"""A study: policies in, duels asked and answered, a verdict with a certificate out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from math import isfinite
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Any, Self, overload
+
+from bestpolicy import designs
+from bestpolicy.config import load
+from bestpolicy.core.nouns import (
+    Array,
+    Comparison,
+    ConfigError,
+    Design,
+    Outcome,
+    Standing,
+    StoreError,
+    Verdict,
+)
+from bestpolicy.core.rng import stream
+from bestpolicy.duel import Duel, Tally, Winner, share
+from bestpolicy.inputs import Inputs
+from bestpolicy.store import open_store
+from bestpolicy.store.rows import body, canonical
+from bestpolicy.study.record import Record
+from bestpolicy.study.settings import (
+    budget_of,
+    claim,
+    free_structure,
+    of_size,
+    policy_names,
+    share_between,
+    text,
+    whole,
+)
+
+BLOCK = 1024  # sides are drawn in blocks: one generator costs more than a thousand coins
+
+
+class Study:
+    """Compares policies until it can prove which is best.
+
+    P(a wrong winner is ever named) <= 1 - confidence, at every moment, for any judge whose
+    answers are exchangeable given the pair.
+
+    - `indifference`: shares within this of 1/2 are as good as equal.
+    - `assume_winner`: some policy beats all others for certain, which needs fewer duels.
+    - `design`: what to compare next, by name, or any `Design` of your own.
+    - `budget`: a number of comparisons, or {"comparisons": n, "minutes": m}; minutes count from
+      the opening. A stored study may be opened with another budget, and with no other change.
+    - `inputs`: rows (texts or mappings) that duels are about. Each pair of policies meets each
+      row at most once, so that answers are not repeats of each other; when the pair to compare
+      next has met all rows, the study ends undecided. `reuse_inputs=True` draws rows
+      independently with replacement, and the verdict is then about this very list of rows.
+    - `store`: "sqlite:///file.db" keeps the record and resumes from it; None forgets.
+    - `name`: one store may hold several studies.
+    """
+
+    def __init__(
+        self,
+        policies: Sequence[str],
+        *,
+        confidence: float = 0.95,
+        structure: str = "free",
+        features: Array | None = None,
+        trust_structure: bool = False,
+        indifference: float = 0.0,
+        assume_winner: bool = False,
+        design: str | Design[Any] = "llm-po",
+        budget: int | Mapping[str, float] | None = None,
+        inputs: Sequence[str | Mapping[str, Any]] | None = None,
+        store: str | None = None,
+        seed: int = 0,
+        name: str = "study",
+        reuse_inputs: bool = False,
+    ) -> None:
+        free_structure(structure, features, trust_structure)
+        self.policies = policy_names(policies)
+        self.name = text("name", name)
+        self.seed = whole("seed", seed, 0)
+        self._budget = budget_of(budget)
+        reuse = claim("reuse_inputs", reuse_inputs)
+        self._inputs = None if inputs is None else Inputs(inputs, reuse=reuse)
+        self.settings: Mapping[str, Any] = {
+            "policies": list(self.policies),
+            "confidence": share_between("confidence", confidence, 0.5, 1.0, low_counts=False),
+            "structure": structure,
+            "trust_structure": trust_structure,
+            "indifference": share_between("indifference", indifference, 0.0, 0.5, low_counts=True),
+            "assume_winner": claim("assume_winner", assume_winner),
+            "design": design if isinstance(design, str) else type(design).__qualname__,
+            "inputs": None if self._inputs is None else self._inputs.digest,
+            "reuse_inputs": reuse,
+            "seed": seed,
+        }
+        if isinstance(design, str):
+            self._design: Design[Any] = designs.make(
+                design,
+                policies=len(self.policies),
+                confidence=self.settings["confidence"],
+                indifference=self.settings["indifference"],
+                assume_winner=assume_winner,
+            )
+        else:
+            self._design = of_size(design, len(self.policies))
+        self._sides: tuple[int, list[int]] = (-1, [])
+        self._lock = RLock()
+        self._record = Record(open_store(store, name, self.settings), self._design, self._inputs)
+        try:
+            self._record.catch_up()
+        except BaseException:
+            self._record.store.close()
+            raise
+        # Asked by an earlier process and never answered.
+        self._left_over = deque(duel.id for duel in self.in_flight())
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """The study of a YAML file. You ask and tell; `bestpolicy run` also plays it."""
+        return cls(**load(str(path)).settings())
+
+    @overload
+    def ask(self) -> Duel | None: ...
+
+    @overload
+    def ask(self, n: int) -> list[Duel]: ...
+
+    def ask(self, n: int | None = None) -> Duel | list[Duel] | None:
+        """The next duel, or None when the study is decided or may ask no more; `ask(n)` gives up
+        to n duels to be played at once. What an earlier process left unanswered comes first."""
+        with self._lock:
+            duels = self._next(1 if n is None else whole("ask(n)", n, 1))
+        if n is None:
+            return duels[0] if duels else None
+        return duels
+
+    def tell(
+        self, duel: Duel | int, winner: Winner, *, cost: float = 0.0, feedback: str = ""
+    ) -> None:
+        """Record who won: "left", "right", "tie", left's share in [0, 1], or what several people
+        said of this one duel, whose mean is one answer. The same answer again changes nothing."""
+        left = share(winner)
+        self._answer(duel, (left, 1.0 - left), cost, feedback)
+
+    def abandon(self, duel: Duel | int, *, cost: float = 0.0, feedback: str = "") -> None:
+        """Say that the answer will never come: evidence then counts it at its worst case."""
+        self._answer(duel, None, cost, feedback)
+
+    def verdict(self) -> Verdict[str]:
+        """What has been proven so far, and why an undecided study asks no more if it does not."""
+        with self._lock:
+            self._record.catch_up()
+            found = self._record.found
+            over = None if found.final else self._why_over()
+        if over is not None:
+            found = replace(found, reason=f"{found.reason}; {over}" if found.reason else over)
+        return self._named(found)
+
+    def standing(self) -> Standing:
+        """Where the evidence stands, policies by number."""
+        with self._lock:
+            self._record.catch_up()
+            return self._design.standing(self._record.fold.state)
+
+    def tallies(self) -> dict[str, Tally]:
+        """How the answered duels of each policy went."""
+        with self._lock:
+            self._record.catch_up()
+            counts = zip(self.policies, self._record.counts, strict=True)
+            return {policy: Tally(sum(count), *count) for policy, count in counts}
+
+    def outcomes(self) -> list[Outcome]:
+        """Every answer in the order the duels were asked; policies and inputs by number."""
+        with self._lock:
+            self._record.catch_up()
+            answers = self._record.answers
+            return [answers[c.id] for c in self._record.asked if c.id in answers]
+
+    def in_flight(self) -> list[Duel]:
+        """The duels asked and not yet answered."""
+        with self._lock:
+            self._record.catch_up()
+            answers = self._record.answers
+            return [self._duel(c) for c in self._record.asked if c.id not in answers]
+
+    def replay(self) -> list[tuple[Verdict[str], Verdict[str]]]:
+        """Every verdict announced, beside what the answers recorded before it come to now."""
+        with self._lock:
+            pairs = self._record.replay()
+        return [(self._named(announced), self._named(again)) for announced, again in pairs]
+
+    def record_hash(self) -> str:
+        """One hash of the settings, the answers in ask order and the verdict they come to."""
+        answers = [
+            [o.comparison.id, o.comparison.arms, o.comparison.context, o.scores]
+            for o in self.outcomes()
+        ]
+        found = self._record.found
+        return _hash([self.settings, answers, found.comparisons, body(found)])
+
+    @property
+    def hash(self) -> str:
+        """One hash of the settings: studies that share it ask the same questions."""
+        return _hash(self.settings)
+
+    def close(self) -> None:
+        """Let go of the store; the record stays."""
+        with self._lock:
+            self._record.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _next(self, n: int) -> list[Duel]:
+        record = self._record
+        record.catch_up()
+        if record.found.final:
+            return []
+        # Left-overs make a batch of their own: filling it up would shift the batches that follow,
+        # and a resumed study would part from one that was never interrupted.
+        again: list[Duel] = []
+        while self._left_over and len(again) < n:
+            if (number := self._left_over.popleft()) not in record.answers:
+                again.append(self._duel(record.asked[number]))
+        if again:
+            return again
+        while plan := self._plan(n):
+            if record.ask(plan):
+                return [self._duel(comparison) for comparison in plan]
+        return []
+
+    def _plan(self, n: int) -> list[Comparison]:
+        """The next questions: a function of the seed and the record, which it leaves alone."""
+        record = self._record
+        first = len(record.asked)
+        if record.found.final or not (n := self._budget.room(first, n)):
+            return []
+        # To the design everything past the folded answers is pending, told or not: what it asks
+        # may then not depend on which answers came early.
+        choices = self._design.ask(
+            record.fold.state,
+            [None] * n,
+            stream(self.seed, "ask", first),
+            record.asked[record.fold.told :],
+        )
+        plan: list[Comparison] = []
+        for choice in choices:
+            number = first + len(plan)
+            row = None
+            if self._inputs is not None:
+                row = self._inputs.draw(choice, plan, stream(self.seed, "input", number))
+                if row is None:
+                    continue
+            a, b = (int(arm) for arm in choice.arms)
+            arms = (a, b) if self._side(number) else (b, a)
+            plan.append(Comparison(arms, row, choice.propensity, number))
+        return plan
+
+    def _side(self, number: int) -> int:
+        block, place = divmod(number, BLOCK)
+        if self._sides[0] != block:
+            coins = stream(self.seed, "side", block).integers(0, 2, BLOCK)
+            self._sides = (block, coins.tolist())
+        return self._sides[1][place]
+
+    def _answer(
+        self, duel: Duel | int, scores: tuple[float, float] | None, cost: float, feedback: str
+    ) -> None:
+        if not (isfinite(cost) and cost >= 0):
+            raise ConfigError(f"cost must be a finite number from 0 up, saw {cost!r}")
+        comparison = self._question(duel)
+        held = self._record.answers.get(comparison.id)
+        if held is None:
+            # Outside the lock, so that answers that arrive together share a commit.
+            self._record.store.told((Outcome(comparison, scores, cost, feedback),))
+        elif held.scores != scores:
+            raise StoreError(
+                f"{self._duel(comparison)} was answered {_said(held.scores)}, and now "
+                f"{_said(scores)} is given: a duel has one answer, and the stored one stands"
+            )
+        with self._lock:
+            self._record.catch_up()
+
+    def _question(self, duel: Duel | int) -> Comparison:
+        asked = self._record.asked
+        number = whole("tell a duel or its id, which", getattr(duel, "id", duel), 0)
+        if number >= len(asked):
+            with self._lock:
+                self._record.catch_up()
+        if number >= len(asked):
+            raise StoreError(
+                f"duel {number} is not in study {self.name!r}, which has asked {len(asked)} "
+                "duels, numbered from 0: tell a duel that ask() gave"
+            )
+        if isinstance(duel, Duel) and duel != (stored := self._duel(asked[number])):
+            raise StoreError(f"study {self.name!r} asked {stored}, and {duel} is told")
+        return asked[number]
+
+    def _why_over(self) -> str | None:
+        inputs = self._inputs
+        spent = self._budget.spent(len(self._record.asked))
+        if spent is None and inputs is not None and inputs.a_pair_has_had_all and not self._plan(1):
+            return (
+                f"the inputs are used up, as the pair to compare next has met all "
+                f"{len(inputs.rows)}: give more inputs, or set reuse_inputs=True, which makes the "
+                "verdict about this very list"
+            )
+        return spent
+
+    def _duel(self, comparison: Comparison) -> Duel:
+        left, right = comparison.arms
+        row = None if self._inputs is None else self._inputs.rows[comparison.context]
+        return Duel(comparison.id, self.policies[left], self.policies[right], row)
+
+    def _named(self, verdict: Verdict[int]) -> Verdict[str]:
+        return Verdict(
+            verdict.kind,
+            None if verdict.policy is None else self.policies[verdict.policy],
+            verdict.confidence,
+            tuple(self.policies[policy] for policy in verdict.survivors),
+            verdict.comparisons,
+            verdict.reason,
+        )
+
+
+def _said(scores: tuple[float, ...] | None) -> str:
+    return "never (abandoned)" if scores is None else f"{scores[0]!r} for the left"
+
+
+def _hash(value: Any) -> str:
+    return f"sha256:{sha256(canonical(value).encode()).hexdigest()}"
