@@ -1,0 +1,147 @@
+"""One cell of a table: one design on one known truth, played many times over.
+
+Every replication has a stream of its own and its own numbering of the policies, so a table is the
+same however many processes play it, and no design gains from the winner being number 0.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from math import sqrt
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from bestpolicy import designs
+from bestpolicy.bench.shares import Share, share
+from bestpolicy.core.loop import rollout
+from bestpolicy.core.nouns import Verdict
+from bestpolicy.core.rng import stream
+from bestpolicy.worlds import truth
+from bestpolicy.worlds.preference import INSTANCES, Preference, shuffled
+
+CHUNK = 20  # replications per task: small enough to share out evenly, large enough to be worth it
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is played: the instance, the design and what it is told."""
+
+    instance: str
+    design: str
+    assume_winner: bool
+    delta: float
+    cap: int
+    replications: int
+    indifference: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.design if self.assume_winner else f"{self.design}, winner or none"
+
+    @property
+    def floor(self) -> float:
+        """The fewest comparisons of any design with this error: T kl(delta, 1 - delta)."""
+        p = INSTANCES[self.instance]().p
+        return truth.floor(p, self.delta, assume_winner=self.assume_winner)
+
+
+class Run(NamedTuple):
+    comparisons: int
+    kind: str
+    wrong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a cell's replications showed."""
+
+    cell: Cell
+    mean: float  # comparisons; runs cut at the cap count at the cap
+    stderr: float
+    ratio: float  # mean / floor
+    wrong: Share
+    cut: float  # share of runs undecided at the cap
+    kinds: dict[str, int]
+
+
+def play(cell: Cell, first: int, count: int, seed: int) -> list[Run]:
+    """Replications `first` to `first + count - 1` of a cell."""
+    return [_once(cell, INSTANCES[cell.instance](), seed, r) for r in range(first, first + count)]
+
+
+def is_wrong(verdict: Verdict[int], world: Preference) -> bool:
+    """Whether a verdict claims what is not so. Undecided claims nothing."""
+    if verdict.kind == "winner":
+        return verdict.policy != world.winner
+    return verdict.kind == "no-winner" and world.winner is not None
+
+
+def summary(cell: Cell, runs: Sequence[Run]) -> Result:
+    """Means, the ratio to the floor, and the wrong share against its promise."""
+    comparisons = np.array([run.comparisons for run in runs], float)
+    kinds = [run.kind for run in runs]
+    mean = float(comparisons.mean())
+    return Result(
+        cell,
+        mean,
+        float(comparisons.std(ddof=1) / sqrt(len(runs))) if len(runs) > 1 else float("nan"),
+        mean / cell.floor,
+        share(sum(run.wrong for run in runs), len(runs), promised=cell.delta),
+        kinds.count("undecided") / len(runs),
+        {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+    )
+
+
+def play_all(
+    cells: Sequence[Cell], *, seed: int, processes: int | None = None, console: Console
+) -> list[Result]:
+    """Every cell, shared out over `processes` (all cores when None); progress on a terminal."""
+    tasks = [
+        (i, first, min(CHUNK, cell.replications - first))
+        for i, cell in enumerate(cells)
+        for first in range(0, cell.replications, CHUNK)
+    ]
+    runs: dict[int, dict[int, list[Run]]] = {i: {} for i in range(len(cells))}
+    processes = processes or os.cpu_count() or 1
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("playing", total=sum(cell.replications for cell in cells))
+        if processes == 1:
+            for i, first, count in tasks:
+                runs[i][first] = play(cells[i], first, count, seed)
+                progress.advance(bar, count)
+        else:
+            with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+                waiting: dict[Future[list[Run]], tuple[int, int]] = {
+                    pool.submit(play, cells[i], first, count, seed): (i, first)
+                    for i, first, count in tasks
+                }
+                for done in as_completed(waiting):
+                    i, first = waiting[done]
+                    runs[i][first] = done.result()
+                    progress.advance(bar, len(runs[i][first]))
+    return [
+        summary(cell, [run for first in sorted(runs[i]) for run in runs[i][first]])
+        for i, cell in enumerate(cells)
+    ]
+
+
+def _once(cell: Cell, instance: Preference, seed: int, r: int) -> Run:
+    # The same numbering for every design: they meet the same worlds.
+    world = shuffled(instance, stream(seed, f"bench/policies/{cell.instance}", r))
+    design = designs.make(
+        cell.design,
+        policies=world.policies,
+        delta=cell.delta,
+        indifference=cell.indifference,
+        assume_winner=cell.assume_winner,
+    )
+    name = f"bench/{cell.instance}/{cell.name}/{cell.delta}"
+    verdict = rollout(design, world, stream(seed, name, r), budget=cell.cap)
+    return Run(verdict.comparisons, verdict.kind, is_wrong(verdict, world))

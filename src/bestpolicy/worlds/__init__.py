@@ -1,0 +1,1 @@
+"""Worlds whose truth is known, so that a verdict can be called right or wrong."""
