@@ -1,0 +1,5 @@
+"""`python -m bestpolicy` is the command line."""
+
+from bestpolicy.cli import main
+
+main()

@@ -1,0 +1,325 @@
+"""The command line: one function per command, which imports its room when it runs.
+
+Standard output carries what was asked for and nothing else. With `--json` that is exactly one
+object, errors included, and everything meant for people goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+
+from bestpolicy import __version__
+from bestpolicy.bench import TABLES
+from bestpolicy.terminal import (
+    DIFFERS,
+    DONE,
+    INFEASIBLE,
+    INTERRUPTED,
+    UNDECIDED,
+    USAGE,
+    complain,
+    people,
+    print_json,
+    refuse,
+    stop_on_signal,
+)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object; text goes to standard error."
+)
+study_argument = click.argument("study", type=click.Path())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90})
+@click.version_option(__version__, "--version", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Find the best policy of an LLM application from comparisons, and prove it.
+
+    Exit codes: 0 done; 1 a replay differs; 2 usage or a wrong file; 3 undecided within the budget;
+    5 a policy, the judge or the store failed; 130 interrupted, state saved.
+    """
+
+
+@cli.command()
+@study_argument
+@json_option
+def run(study: str, as_json: bool) -> int:
+    """Run a study, or resume it, and print its verdict.
+
+    STUDY is a YAML file. Ctrl-C stops after what is in flight; the same command resumes.
+    """
+    import time
+
+    from bestpolicy.config import connect, load
+    from bestpolicy.report.live import live
+    from bestpolicy.report.tables import as_json as report_json
+    from bestpolicy.report.tables import as_text
+    from bestpolicy.run import open_study, play, snapshot
+
+    began = time.monotonic()
+    file = load(study)
+    with people(as_json) as console, stop_on_signal() as stop:
+        players = connect(file)
+        with open_study(file) as opened:
+
+            def look(calls: int | None = None) -> Any:
+                seconds = time.monotonic() - began
+                return snapshot(opened, file, calls=calls, seconds=seconds, passing=calls is None)
+
+            with live(look, console) as update:
+                calls = play(
+                    opened,
+                    players,
+                    order=file.section.judge.order,
+                    workers=file.section.workers,
+                    stop=stop,
+                    watch=update,
+                )
+            at = look(calls)
+        console.print(as_text(at))
+        if stop.is_set() and not at.verdict.final:
+            console.print("interrupted; everything answered is saved, the same command resumes")
+    if as_json:
+        print_json(report_json(at))
+    if at.verdict.final:
+        return INFEASIBLE if at.verdict.kind == "infeasible" else DONE
+    return INTERRUPTED if stop.is_set() else UNDECIDED
+
+
+@cli.command()
+@study_argument
+@json_option
+def status(study: str, as_json: bool) -> int:
+    """Print where a study stands, without playing it or importing its functions."""
+    from bestpolicy.report.tables import as_json as report_json
+    from bestpolicy.report.tables import as_text
+    from bestpolicy.run import snapshot
+
+    with people(as_json) as console, _stored(study) as (file, opened):
+        at = snapshot(opened, file, calls=None, seconds=0.0)
+        console.print(as_text(at))
+    if as_json:
+        print_json(report_json(at))
+    return DONE
+
+
+@cli.command()
+@study_argument
+@json_option
+def replay(study: str, as_json: bool) -> int:
+    """Recompute every announced verdict from the record alone.
+
+    The same verdict to the bit, or exit 1.
+    """
+    from bestpolicy.report.tables import as_json as report_json
+    from bestpolicy.report.tables import headline, verdict_json
+    from bestpolicy.run import snapshot
+
+    with people(as_json) as console, _stored(study) as (file, opened):
+        at = snapshot(opened, file, calls=None, seconds=0.0)
+        pairs = opened.replay()
+        same = all(announced == again for announced, again in pairs)
+        for announced, again in pairs:
+            console.print(f"announced:  {headline(announced)}, {announced.comparisons} comparisons")
+            console.print(f"recomputed: {headline(again)}, {again.comparisons} comparisons")
+        if not pairs:
+            console.print("no verdict has been announced yet; the record so far says:")
+            console.print(headline(at.verdict))
+        console.print(
+            "the same to the bit" if same else "NOT the same: the record or the code changed"
+        )
+        console.print(at.record_hash)
+    if as_json:
+        replayed = [
+            {"announced": verdict_json(a), "recomputed": verdict_json(b), "same": a == b}
+            for a, b in pairs
+        ]
+        print_json(report_json(at) | {"same": same, "replayed": replayed})
+    return DONE if same else DIFFERS
+
+
+@cli.command()
+@study_argument
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="A .csv or .jsonl file.")
+@click.option(
+    "--format", "kind", type=click.Choice(["csv", "jsonl"]), help="Default: by file name."
+)
+@json_option
+def export(study: str, output: str | None, kind: str | None, as_json: bool) -> int:
+    """Write the raw record, a line per duel in ask order.
+
+    It goes to standard output, or to the file of --output.
+    """
+    from bestpolicy.report.raw import format_of, raw_rows, written
+
+    kind = kind or format_of(output)
+    with people(as_json) as console, _stored(study) as (_, opened):
+        rows = raw_rows(opened.outcomes(), opened.policies)
+        if output is not None:
+            _write(output, written(rows, kind))
+            console.print(f"{len(rows):,} duels written to {output}")
+    if as_json:
+        about: dict[str, Any] = {"file": output, "format": kind, "rows": len(rows)}
+        print_json({"export": about if output is not None else about | {"duels": rows}})
+    elif output is None:
+        click.echo(written(rows, kind), nl=False)
+    return DONE
+
+
+@cli.command()
+@click.argument("instance")
+@click.option("--design", default="llm-po", show_default=True, help="What decides the next duel.")
+@click.option("--reps", type=click.IntRange(1), default=100, show_default=True, help="Studies.")
+@click.option(
+    "--confidence", type=float, default=0.95, show_default=True, help="Between 0.5 and 1."
+)
+@click.option("--assume-winner", is_flag=True, help="Tell the design that a winner exists.")
+@click.option("--cap", type=click.IntRange(1), default=100_000, show_default=True, help="Budget.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance.")
+@click.option("--processes", type=click.IntRange(1), help="Default: one for each core.")
+@json_option
+def simulate(
+    instance: str,
+    design: str,
+    reps: int,
+    confidence: float,
+    assume_winner: bool,
+    cap: int,
+    seed: int,
+    processes: int | None,
+    as_json: bool,
+) -> int:
+    """Play a design on a known truth and count comparisons and wrong verdicts.
+
+    INSTANCE is one of the published ones, such as easy4, hard8, mid16, cyc8 or nowinner6.
+    """
+    from bestpolicy import simulate as room
+
+    _known("instance", instance, room.INSTANCES)
+    _known("design", design, room.names())
+    if not 0.5 < confidence < 1:
+        raise click.UsageError(f"--confidence must be between 0.5 and 1, saw {confidence:g}")
+    cell = room.Cell(instance, design, assume_winner, 1 - confidence, cap, reps)
+    with people(as_json) as console:
+        (result,) = room.play_all([cell], seed=seed, processes=processes, console=console)
+        console.print(room.as_text(result))
+    if as_json:
+        print_json({"simulation": room.as_json(result, seed)})
+    return DONE
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--quick", is_flag=True, help="Fewer replications: minutes instead of hours.")
+@click.option("--out", default="docs/bench", show_default=True, help="Folder for JSON and figure.")
+@click.option("--instances", help="Only these, with commas between (dueling).")
+@click.option("--methods", help="Only these, with commas between (dueling).")
+@click.option("--replications", type=click.IntRange(1), help="Instead of the published number.")
+@json_option
+def bench(
+    name: str,
+    quick: bool,
+    out: str,
+    instances: str | None,
+    methods: str | None,
+    replications: int | None,
+    as_json: bool,
+) -> int:
+    """Play a published table and print ours beside it.
+
+    NAME is dueling (comparisons and wrong verdicts), ask (processor time) or peeking (A/A tests).
+    """
+    from importlib import import_module
+    from inspect import signature
+    from pathlib import Path
+
+    _known("table", name, TABLES)
+    main = import_module(f"bestpolicy.bench.{name}").main
+    parts = {
+        "instances": instances.split(",") if instances else None,
+        "methods": methods.split(",") if methods else None,
+        "replications": replications,
+    }
+    given = {key: value for key, value in parts.items() if value is not None}
+    for key in given:
+        if key not in signature(main).parameters:
+            raise click.UsageError(f"--{key} does not go with {name}")
+    with people(as_json) as console:
+        report = main(quick, Path(out), console=console, **given)
+    if as_json:
+        print_json({"bench": {"name": name, "out": out, "report": report}})
+    return DONE
+
+
+@contextmanager
+def _stored(study: str) -> Iterator[tuple[Any, Any]]:
+    """The file and its study, which must have been run before."""
+    from bestpolicy.config import load
+    from bestpolicy.core.nouns import ConfigError
+    from bestpolicy.run import open_study
+
+    file = load(study)
+    if not file.database.exists():
+        raise ConfigError(
+            f"{study}: nothing recorded yet, no file {file.database.name}; "
+            f"start with: bestpolicy run {study}"
+        )
+    with open_study(file) as opened:
+        yield file, opened
+
+
+def _write(output: str, text: str) -> None:
+    from pathlib import Path
+
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"cannot write {output}: {error.strerror}") from None
+
+
+def _known(what: str, seen: str, known: Collection[str]) -> None:
+    from difflib import get_close_matches
+
+    if seen not in known:
+        near = get_close_matches(seen, list(known), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise click.UsageError(f"no {what} {seen!r}; there are {', '.join(known)}{hint}")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and leave with its exit code."""
+    sys.exit(outcome(sys.argv[1:] if arguments is None else arguments))
+
+
+def outcome(arguments: Sequence[str]) -> int:
+    """A command's exit code. Whatever goes wrong is said in one place, and as JSON if asked."""
+    as_json = "--json" in arguments
+    try:
+        code = cli.main(list(arguments), prog_name="bestpolicy", standalone_mode=False)
+        return int(code or 0)
+    except click.ClickException as error:
+        hint = "" if as_json else f"\nTry `{_path(error)} --help`."
+        return complain("usage", error.format_message(), USAGE, as_json, hint=hint)
+    except (KeyboardInterrupt, click.Abort):
+        return complain("interrupted", "interrupted", INTERRUPTED, as_json)
+    except BrokenPipeError:
+        # Whoever read our output has read enough; the interpreter's own flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        return refuse(error, as_json)
+
+
+def _path(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return context.command_path if context else "bestpolicy"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""What a study's YAML file may say, and what it means."""
+
+from bestpolicy.config.places import Fault, FaultyFile
+from bestpolicy.config.study_file import Players, StudyFile, connect, load
+
+__all__ = ["Fault", "FaultyFile", "Players", "StudyFile", "connect", "load"]

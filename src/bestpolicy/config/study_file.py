@@ -1,0 +1,260 @@
+"""From a YAML file to a study that can be played, in two steps.
+
+`load` reads and checks everything that is only text and runs no code; `connect` imports the
+functions that the file names. Only what passed the first step is trusted with the second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from bestpolicy import designs
+from bestpolicy.config import matrix
+from bestpolicy.config.calls import CallFault, resolve
+from bestpolicy.config.faults import NOT_YET, from_pydantic, near
+from bestpolicy.config.places import Fault, FaultyFile, Keys, Page, read
+from bestpolicy.config.schema import PolicyEntry, StudySection
+from bestpolicy.config.sources import (
+    PLACE,
+    Row,
+    SourceFault,
+    columns,
+    fill,
+    is_finite,
+    read_rows,
+    read_text,
+)
+from bestpolicy.llm.scripted import echo
+
+Answer = Callable[[Row], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy as the file describes it, prompts read and matrix written out."""
+
+    id: str
+    keys: Keys
+    section: PolicyEntry
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What makes this policy itself: another definition is another policy."""
+        return self.section.model_dump(exclude={"id", "matrix"}, exclude_none=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFile:
+    """A study as its file describes it; everything in it has been checked, no code has run."""
+
+    page: Page
+    section: StudySection
+    name: str
+    policies: tuple[Policy, ...]
+    rows: tuple[Row, ...] | None
+    database: Path
+
+    @property
+    def store(self) -> str:
+        return f"sqlite:///{self.database}"
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What the answers depend on besides the study's own settings."""
+        policies = {policy.id: policy.definition for policy in self.policies}
+        return {"policies": policies, "judge": self.section.judge.model_dump()}
+
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that `Study` takes."""
+        section = self.section
+        budget = section.budget.model_dump(exclude_none=True)
+        return {
+            "policies": [policy.id for policy in self.policies],
+            "confidence": section.decide.confidence,
+            "structure": section.design.structure,
+            "trust_structure": section.design.trust_structure,
+            "indifference": section.decide.indifference,
+            "assume_winner": section.decide.assume_winner,
+            "reuse_inputs": section.decide.reuse_inputs,
+            "design": section.design.name,
+            "budget": budget or None,
+            "inputs": self.rows,
+            "store": self.store,
+            "seed": section.seed,
+            "name": self.name,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Players:
+    """The functions of a study: who answers, and who says which answer is better."""
+
+    answers: Mapping[str, Answer]
+    judge: Callable[[Row, str, str], object]
+
+
+def load(path: str) -> StudyFile:
+    """The study that this file describes; FaultyFile lists everything that is wrong with it."""
+    page = read(path)
+    try:
+        section = StudySection.model_validate(_plain_budget(page.data))
+    except ValidationError as error:
+        raise FaultyFile(path, from_pydantic(page, error)) from None
+    found, faults = matrix.entries(page, list(section.policies))
+    rows, row_faults = _rows(page, section)
+    faults += row_faults
+    known = None if row_faults else columns(rows or ())
+    policies = []
+    for entry in found:
+        policy, prompt_faults = _with_prompt(page, entry, known)
+        policies.append(policy)
+        faults += prompt_faults
+    if len(found) == 1 and not faults:
+        message = "one policy alone has nothing to be compared with; give at least two"
+        faults.append(page.fault(("policies",), message))
+    allowed, seen = designs.names(), section.design.name
+    if seen not in allowed:
+        message = f"must be one of {', '.join(allowed)}, saw {seen!r}{near(seen, allowed)}"
+        faults.append(page.fault(("design", "name"), message))
+    database, store_faults = _database(page, section)
+    faults += store_faults
+    if not faults:
+        faults += _impossible(page, section, len(policies), rows)
+    if faults:
+        raise FaultyFile(path, _once(faults))
+    name = section.name or Path(path).stem
+    return StudyFile(page, section, name, tuple(policies), rows, database)
+
+
+def connect(file: StudyFile) -> Players:
+    """Import the functions that the file names."""
+    folder, faults = file.page.folder, list[Fault]()
+
+    def function(keys: Keys, name: str, arguments: tuple[str, ...]) -> Callable[..., Any] | None:
+        try:
+            return resolve(name, folder, arguments)
+        except CallFault as error:
+            faults.append(file.page.fault(keys, str(error)))
+            return None
+
+    answers: dict[str, Answer | None] = {}
+    for policy in file.policies:
+        call = policy.section.call
+        answers[policy.id] = (
+            function((*policy.keys, "call"), call, ("row",))
+            if call is not None
+            else partial(_echo, policy.section.prompt or "", policy.section.max_tokens)
+        )
+    judge = function(("judge", "call"), file.section.judge.call, ("row", "left", "right"))
+    if faults:
+        raise FaultyFile(file.page.path, faults)
+    return Players(cast("Mapping[str, Answer]", answers), cast("Callable[..., object]", judge))
+
+
+def _echo(prompt: str, max_tokens: int | None, row: Row) -> str:
+    return echo(fill(prompt, row), max_tokens=max_tokens)
+
+
+def _plain_budget(data: dict[str, Any]) -> dict[str, Any]:
+    """`budget: 2000` is short for `budget: {comparisons: 2000}`."""
+    budget = data.get("budget")
+    if isinstance(budget, int) and not isinstance(budget, bool):
+        return data | {"budget": {"comparisons": budget}}
+    return data
+
+
+def _rows(page: Page, section: StudySection) -> tuple[tuple[Row, ...] | None, list[Fault]]:
+    if section.inputs is None:
+        return None, []
+    if isinstance(section.inputs, str):
+        try:
+            return read_rows(section.inputs, page.folder), []
+        except SourceFault as error:
+            return None, [page.fault(("inputs",), str(error))]
+    if not section.inputs:
+        return None, [page.fault(("inputs",), "must have at least one input, saw an empty list")]
+    rows = [{"input": row} if isinstance(row, str) else row for row in section.inputs]
+    for i, row in enumerate(rows):
+        if not is_finite(row):
+            message = f"must hold finite numbers, saw {row!r:.60}"
+            return None, [page.fault(("inputs", i), message)]
+    return tuple(rows), []
+
+
+def _with_prompt(
+    page: Page, entry: matrix.Entry, known: set[str] | None
+) -> tuple[Policy, list[Fault]]:
+    section, prompt, where = entry.section, entry.section.prompt, ""
+    if prompt is not None and prompt.startswith("file://"):
+        where = f"in {prompt.removeprefix('file://')}: "
+        try:
+            prompt = read_text(prompt.removeprefix("file://"), page.folder)
+        except SourceFault as error:
+            return Policy(entry.id, entry.keys, section), [
+                page.fault(entry.prompt_keys, str(error))
+            ]
+        section = section.model_copy(update={"prompt": prompt})
+    faults = []
+    for column in dict.fromkeys(PLACE.findall(prompt or "")):
+        if known is not None and column not in known:
+            allowed = ", ".join(sorted(known)) if known else "none, as the study has no inputs"
+            message = f"{where}no column {column!r} in inputs; columns: {allowed}"
+            faults.append(page.fault(entry.prompt_keys, message + near(column, known)))
+    return Policy(entry.id, entry.keys, section), faults
+
+
+def _database(page: Page, section: StudySection) -> tuple[Path, list[Fault]]:
+    beside = page.folder / f"{Path(page.path).stem}.db"
+    store = section.store
+    if store is None:
+        return beside, []
+    if not store.startswith("sqlite:///") or store == "sqlite:///":
+        later = NOT_YET if store.startswith(("postgres", "mysql")) else ""
+        hint = "" if "://" in store else f"; did you mean 'sqlite:///{store}'?"
+        message = f"{later}must be sqlite:///path, saw {store!r}{hint}"
+        return beside, [page.fault(("store",), message)]
+    database = page.folder / store.removeprefix("sqlite:///")
+    if database.is_dir() or not database.parent.is_dir():
+        message = f"must be a file in a folder that exists, saw {store!r}"
+        return beside, [page.fault(("store",), message)]
+    return database, []
+
+
+def _impossible(
+    page: Page, section: StudySection, policies: int, rows: tuple[Row, ...] | None
+) -> list[Fault]:
+    """Budgets that no answers whatever could turn into a verdict.
+
+    Each of K - 1 policies must be refuted, and one answer multiplies the evidence against one
+    of them by at most 1 / (1/2 - indifference).
+    """
+    decide = section.decide
+    per_answer = -math.log(0.5 - decide.indifference)
+    least = (policies - 1) * math.ceil(-math.log(1 - decide.confidence) / per_answer - 1e-9)
+    wanted = f"even unanimous answers need {least} to prove anything among {policies} policies"
+    wanted += f" at confidence {decide.confidence:g}"
+    budget = section.budget.comparisons
+    if budget is not None and budget < least:
+        return [page.fault(("budget", "comparisons"), f"must be more, saw {budget}: {wanted}")]
+    if rows is None or decide.reuse_inputs:
+        return []
+    most = len(rows) * policies * (policies - 1) // 2
+    if most >= least:
+        return []
+    message = (
+        f"{len(rows)} inputs give {most} comparisons when each pair meets each input once; "
+        f"{wanted}; give more inputs, or set decide.reuse_inputs: true"
+    )
+    return [page.fault(("inputs",), message)]
+
+
+def _once(faults: list[Fault]) -> list[Fault]:
+    """Without the repeats that a matrix makes of one place."""
+    return list({(f.line, f.column, f.message): f for f in faults}.values())

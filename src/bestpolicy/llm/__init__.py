@@ -1,0 +1,1 @@
+"""Models: who answers. `scripted` needs no model at all."""

@@ -1,0 +1,1 @@
+"""From a study's state to what people and programs read."""

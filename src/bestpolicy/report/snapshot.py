@@ -1,0 +1,161 @@
+"""Where a study stands, gathered once, so that every report says the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from bestpolicy.core.evidence import by_counts, share_interval
+from bestpolicy.core.nouns import Interval, Outcome, Standing, Verdict
+
+
+class Counts(Protocol):
+    """How a policy's answered duels went."""
+
+    @property
+    def comparisons(self) -> int: ...
+    @property
+    def wins(self) -> int: ...
+    @property
+    def ties(self) -> int: ...
+    @property
+    def losses(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The answers of one policy against one rival: the sum of its shares, how many, and how many
+    will never come."""
+
+    share: float = 0.0
+    n: int = 0
+    lost: int = 0
+
+    def plus(self, share: float | None) -> Pair:
+        if share is None:
+            return Pair(self.share, self.n, self.lost + 1)
+        return Pair(self.share + share, self.n + 1, self.lost)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeReport:
+    """What the record tells about the judge. None: nothing to tell it from."""
+
+    position: Interval | None  # mean share of whatever was shown first; 1/2 without a bias
+    ties: Interval | None
+    agreement: Interval | None  # both orders name the same side
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A study at one moment. Policies are numbers, except in the verdict."""
+
+    name: str
+    hash: str
+    seed: int
+    policies: tuple[str, ...]
+    confidence: float
+    verdict: Verdict[str]
+    standing: Standing
+    tallies: tuple[Counts, ...]
+    pairs: Mapping[tuple[int, int], Pair]
+    outcomes: tuple[Outcome, ...]
+    order: str
+    budget: int | None
+    in_flight: int
+    record_hash: str
+    calls: int | None  # of policies and judge in this process; None when it played nothing
+    seconds: float
+
+    @property
+    def lost(self) -> int:
+        """Duels whose answer will never come."""
+        return sum(outcome.scores is None for outcome in self.outcomes)
+
+    def rival(self, policy: int) -> int | None:
+        """Who has most evidence against this policy; nobody has: the leader, and against the
+        leader the least refuted of the others."""
+        standing = self.standing
+        rival = int(standing.rival[policy])
+        if rival >= 0 and rival != policy:
+            return rival
+        if policy != standing.leader:
+            return standing.leader
+        others = [i for i in range(len(self.policies)) if i != policy]
+        return min(
+            others, key=lambda i: (not standing.alive[i], standing.evidence[i]), default=None
+        )
+
+    def against(self, policy: int, rival: int | None) -> Interval | None:
+        """The share of `policy` against one rival. Only within a pair is there one share to
+        estimate: over all rivals it would depend on whom the design chose."""
+        pair = None if rival is None else self.pairs.get((policy, rival))
+        return None if pair is None else self.interval(pair.share, pair.n)
+
+    def counted(self, policy: int) -> float:
+        """Log evidence against this policy by totals alone, which anybody can redo from the record
+        in any order. An answer that never came counts as a win for either side."""
+        rivals = (j for j in range(len(self.policies)) if j != policy)
+        pairs = [self.pairs.get((policy, j), Pair()) for j in rivals]
+        won = np.array([pair.share + pair.lost for pair in pairs])
+        return by_counts(won, np.array([pair.n - pair.share for pair in pairs]))
+
+    def interval(self, total: float, n: int) -> Interval:
+        return share_interval(total, max(0.0, n - total), 1 - self.confidence)
+
+    def judge(self) -> JudgeReport:
+        """Position, ties and agreement, each with an interval that holds at every moment."""
+        answered = [o for o in self.outcomes if o.scores is not None]
+        if not answered:
+            return JudgeReport(None, None, None)
+        first = [o.scores[0] for o in answered if o.scores is not None]
+        ties = sum(share == 0.5 for share in first)
+        both = [said for o in answered if (said := _both_orders(o.feedback)) is not None]
+        agreement = None
+        if both:
+            first = [(a + 1 - b) / 2 for a, b in both]
+            agreement = self.interval(sum(_side(a) == _side(b) for a, b in both), len(both))
+        elif self.order == "both":
+            first = []
+        return JudgeReport(
+            position=self.interval(sum(first), len(first)) if first else None,
+            ties=self.interval(ties, len(answered)),
+            agreement=agreement,
+        )
+
+    def warnings(self) -> list[str]:
+        """What a reader of the verdict should know before acting on it."""
+        judge, told = self.judge(), []
+        if judge.position is not None and not judge.position.low <= 0.5 <= judge.position.high:
+            p = judge.position
+            remedy = "" if self.order == "both" else "; judge.order: both takes it out"
+            told.append(
+                f"the judge favours a position: what is shown first wins {p.value:.1%} "
+                f"[{p.low:.1%}, {p.high:.1%}]{remedy}"
+            )
+        if self.lost:
+            told.append(
+                f"{self.lost} duels have no answer and count at their worst; a loss that depends "
+                "on the outcome cannot be seen in the record"
+            )
+        if self.verdict.kind == "undecided" and self.in_flight:
+            told.append(
+                f"{self.in_flight} duels are asked and not answered; run again to play them"
+            )
+        return told
+
+
+def _both_orders(feedback: str) -> tuple[float, float] | None:
+    """Left's share when it was shown first and when it was shown second."""
+    if not feedback.startswith('{"left_share_shown_first"'):
+        return None
+    said = json.loads(feedback)
+    return said["left_share_shown_first"], said["left_share_shown_second"]
+
+
+def _side(share: float) -> int:
+    return (share > 0.5) - (share < 0.5)

@@ -1,0 +1,105 @@
+"""How a command speaks and leaves: text, JSON, signals, complaints, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from rich.console import Console
+
+DONE, DIFFERS, USAGE, UNDECIDED, INFEASIBLE, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+
+def refuse(error: Exception, as_json: bool) -> int:
+    """Say what went wrong; the exit code that belongs to it."""
+    from bestpolicy.config import FaultyFile
+    from bestpolicy.core.nouns import BestPolicyError, ConfigError, StoreError
+
+    match error:
+        case FaultyFile():
+            faults = [
+                {"line": f.line, "column": f.column, "path": f.where, "message": f.message}
+                for f in error.faults
+            ]
+            extra = {"file": error.path, "faults": faults}
+            return complain("config", str(error), USAGE, as_json, extra=extra)
+        case ConfigError():
+            return complain("config", str(error), USAGE, as_json)
+        case BestPolicyError():
+            kind = "store" if isinstance(error, StoreError) else "play"
+            return complain(kind, str(error), FAILED, as_json)
+        case _:
+            # A defect of ours: never let Python's own exit code 1 pass for a verdict.
+            import traceback
+
+            traceback.print_exception(error)
+            message = f"a defect in bestpolicy: {type(error).__name__}: {error}"
+            return complain("defect", message, FAILED, as_json)
+
+
+def complain(
+    kind: str,
+    message: str,
+    code: int,
+    as_json: bool,
+    *,
+    hint: str = "",
+    extra: dict[str, Any] | None = None,
+) -> int:
+    """An error as text on standard error, and as the one JSON object if that was asked for."""
+    click.echo(f"{message}{hint}", err=True)
+    if as_json:
+        about = {"kind": kind, "message": message, "exit": code}
+        print_json({"error": about | (extra or {})})
+    return code
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """The one object on standard output."""
+    click.echo(json.dumps(value, allow_nan=False, ensure_ascii=False))
+
+
+@contextmanager
+def people(as_json: bool) -> Iterator[Console]:
+    """A console for people. What a study's own functions print must not get between the JSON."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 120  # a pipe has no width; do not fold at 80
+    if as_json:
+        with redirect_stdout(sys.stderr):
+            yield Console(stderr=True, width=width, highlight=False)
+    else:
+        yield Console(width=width, highlight=False)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Event]:
+    """An event that the first Ctrl-C sets; the second one leaves at once, which is safe too:
+    whatever was acknowledged is on disk."""
+    import signal
+    from threading import Event
+
+    stop = Event()
+
+    def asked(*_: object) -> None:
+        if stop.is_set():
+            os._exit(INTERRUPTED)
+        stop.set()
+        click.echo("stopping after what is in flight; again to stop at once", err=True)
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, asked) for number in signals}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
