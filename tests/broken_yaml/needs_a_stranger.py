@@ -1,0 +1,3 @@
+"""A module that imports one which nobody has."""
+
+import a_module_that_nobody_has  # noqa: F401

@@ -1,0 +1,2 @@
+def judge(row, left right):
+    return "left"
