@@ -1,0 +1,126 @@
+"""Writes docs/bench/README.md from the JSON that `bestpolicy bench` left there; a test compares."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "bench"
+PAGE = FOLDER / "README.md"
+
+
+DUELING = """\
+# Measured
+
+Written by `make docs` from the JSON files in this folder, which `make bench` writes
+(`bestpolicy bench NAME --quick` takes minutes).
+
+## Comparisons to a verdict
+
+`bestpolicy bench dueling`. Confidence 0.95. Mean comparisons ± standard error, and in brackets the
+ratio to the floor: the fewest that any rule with this error can need on average. A verdict is wrong
+when it claims what is not so; its share comes with the 95 % Clopper-Pearson interval, over the
+number of runs given. *c* is the share of runs cut at the cap, which count there. *Reference* is
+the method note's figure for the same rule, *target* what this project set itself. All rules share
+one certificate but `savage` and `knockout`, which stop by their own bounds (knockout is told the
+gap). The constants of llm-po were picked on these instances.
+
+![ratio to the floor](dueling.svg)
+"""
+LADDER_HEAD = """\
+## As delta falls
+
+llm-po, a winner assumed: ratio to the floor (reference in brackets).
+"""
+PEEKING = """\
+## Looking after every answer
+
+`bestpolicy bench peeking`. A/A tests of {answers:,} answers: the share in which anything was ever
+claimed, promised at most 5 %. The z-test is looked at 40 times.
+
+![false claims](peeking.svg)
+
+| rule | share % [95 %] | runs | promise |
+|---|---|---|---|"""
+ASK = """\
+
+## Processor time of one ask and one tell
+
+`bestpolicy bench ask`. A study in memory, {design}, median and 95 % over {calls:,} calls,
+milliseconds of one thread.
+
+![processor time](ask.svg)
+
+| policies | median | 95 % | target |
+|---|---|---|---|"""
+
+
+def page() -> str:
+    """The page as it should be."""
+    dueling, ask, peeking = (_read(name) for name in ("dueling", "ask", "peeking"))
+    parts = [DUELING, *_instances(dueling["cells"]), LADDER_HEAD, *_ladder(dueling["ladder"])]
+    parts.append(PEEKING.format(answers=peeking["answers"]))
+    for row in peeking["rows"]:
+        promise = "kept" if row["passes"] else "BROKEN"
+        parts.append(f"| {row['rule']} | {_share(row)} | {row['n']:,} | {promise} |")
+    parts.append(ASK.format(design=ask["design"], calls=ask["rows"][0]["calls"]))
+    for row in ask["rows"]:
+        times = f"{row['median_ms']:.3f} | {row['p95_ms']:.3f}"
+        parts.append(f"| {row['policies']:,} | {times} | {row['target_ms'] or ''} |")
+    return "\n".join([*parts, ""])
+
+
+def _instances(cells: list[dict[str, Any]]) -> list[str]:
+    parts = []
+    for instance in dict.fromkeys(cell["instance"] for cell in cells):
+        own = [cell for cell in cells if cell["instance"] == instance]
+        parts.append(f"### {instance}\n")
+        parts.append("| rule | comparisons (ratio) | reference | target | wrong % [95 %] | runs |")
+        parts.append("|---|---|---|---|---|---|")
+        parts.extend(_row(cell) for cell in own)
+        parts.append("")
+    return parts
+
+
+def _row(cell: dict[str, Any]) -> str:
+    cut = f" c{cell['cut']:.0%}" if cell["cut"] else ""
+    missed = " (missed)" if cell["target"] and cell["mean"] > cell["target"] else ""
+    broken = "" if cell["wrong"]["passes"] else " BROKEN"
+    spent = f"{cell['mean']:,.0f} ± {cell['stderr']:,.0f} ({cell['ratio']:.2f}){cut}"
+    return (
+        f"| {cell['method']} | {spent} "
+        f"| {_number(cell['reference'])} | {_number(cell['target'])}{missed} "
+        f"| {_share(cell['wrong'])}{broken} | {cell['replications']:,} |"
+    )
+
+
+def _ladder(cells: list[dict[str, Any]]) -> list[str]:
+    from bestpolicy.bench.reference import DELTAS, LADDER
+
+    rows = [
+        "| instance | " + " | ".join(f"{delta:g}" for delta in DELTAS) + " |",
+        "|---|" + "---|" * len(DELTAS),
+    ]
+    for instance, reference in LADDER.items():
+        ratio = {c["delta"]: c["ratio"] for c in cells if c["instance"] == instance}
+        pairs = zip(DELTAS, reference, strict=True)
+        cells_of = " | ".join(f"{ratio[delta]:.2f} ({was:.2f})" for delta, was in pairs)
+        rows.append(f"| {instance} | {cells_of} |")
+    return [*rows, ""]
+
+
+def _share(s: dict[str, Any]) -> str:
+    return f"{100 * s['share']:.2f} [{100 * s['low']:.2f}, {100 * s['high']:.2f}]"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _read(name: str) -> Any:
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
