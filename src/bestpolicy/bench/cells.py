@@ -109,13 +109,21 @@ def play_all(
         for first in range(0, cell.replications, CHUNK)
     ]
     runs: dict[int, dict[int, list[Run]]] = {i: {} for i in range(len(cells))}
+    results: dict[int, Result] = {}
     processes = processes or os.cpu_count() or 1
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("playing", total=sum(cell.replications for cell in cells))
+
+        def landed(i: int, first: int, played: list[Run]) -> None:
+            runs[i][first] = played
+            progress.advance(bar, len(played))
+            if sum(map(len, runs[i].values())) == cells[i].replications:
+                results[i] = summary(cells[i], [r for f in sorted(runs[i]) for r in runs[i][f]])
+                console.print(_line(results[i]), highlight=False)
+
         if processes == 1:
             for i, first, count in tasks:
-                runs[i][first] = play(cells[i], first, count, seed)
-                progress.advance(bar, count)
+                landed(i, first, play(cells[i], first, count, seed))
         else:
             with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
                 waiting: dict[Future[list[Run]], tuple[int, int]] = {
@@ -123,13 +131,17 @@ def play_all(
                     for i, first, count in tasks
                 }
                 for done in as_completed(waiting):
-                    i, first = waiting[done]
-                    runs[i][first] = done.result()
-                    progress.advance(bar, len(runs[i][first]))
-    return [
-        summary(cell, [run for first in sorted(runs[i]) for run in runs[i][first]])
-        for i, cell in enumerate(cells)
-    ]
+                    landed(*waiting[done], done.result())
+    return [results[i] for i in range(len(cells))]
+
+
+def _line(result: Result) -> str:
+    """What is said of a cell as soon as it is done, for those who watch a long table."""
+    cell = result.cell
+    return (
+        f"{cell.instance}, {cell.name}, delta {cell.delta:g}: {result.mean:,.0f} comparisons, "
+        f"{result.ratio:.2f} of the floor, {result.wrong.count} of {cell.replications} wrong"
+    )
 
 
 def _once(cell: Cell, instance: Preference, seed: int, r: int) -> Run:
