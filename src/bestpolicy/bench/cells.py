@@ -138,9 +138,10 @@ def play_all(
 def _line(result: Result) -> str:
     """What is said of a cell as soon as it is done, for those who watch a long table."""
     cell = result.cell
+    floor = f"{result.ratio:.2f} of the floor, " if result.ratio else ""
     return (
         f"{cell.instance}, {cell.name}, delta {cell.delta:g}: {result.mean:,.0f} comparisons, "
-        f"{result.ratio:.2f} of the floor, {result.wrong.count} of {cell.replications} wrong"
+        f"{floor}{result.wrong.count} of {cell.replications} wrong"
     )
 
 
