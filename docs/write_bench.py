@@ -59,7 +59,9 @@ milliseconds of one thread.
 def page() -> str:
     """The page as it should be."""
     dueling, ask, peeking = (_read(name) for name in ("dueling", "ask", "peeking"))
-    parts = [DUELING, *_instances(dueling["cells"]), LADDER_HEAD, *_ladder(dueling["ladder"])]
+    falling = [row for row in dueling["rows"] if row["ladder"]]
+    table = [row for row in dueling["rows"] if not row["ladder"]]
+    parts = [DUELING, *_instances(table), LADDER_HEAD, *_ladder(falling)]
     parts.append(PEEKING.format(answers=peeking["answers"]))
     for row in peeking["rows"]:
         promise = "kept" if row["passes"] else "BROKEN"

@@ -235,6 +235,7 @@ def bench(
 
     NAME is dueling (comparisons and wrong verdicts), ask (processor time) or peeking (A/A tests).
     """
+    import re
     from importlib import import_module
     from inspect import signature
     from pathlib import Path
@@ -243,7 +244,7 @@ def bench(
     main = import_module(f"bestpolicy.bench.{name}").main
     parts = {
         "instances": instances.split(",") if instances else None,
-        "methods": methods.split(",") if methods else None,
+        "methods": re.split(r",\s*(?!winner or none)", methods) if methods else None,
         "replications": replications,
     }
     given = {key: value for key, value in parts.items() if value is not None}

@@ -1,7 +1,9 @@
 """The table plays what it says, the same however many processes play it."""
 
 import json
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -72,17 +74,54 @@ def test_the_table_is_written_printed_and_drawn(tmp_path: Path) -> None:
     )
     console.file.close()
     assert json.loads((tmp_path / "dueling.json").read_text()) == report
-    (cell,) = report["cells"]
+    (cell,) = report["rows"]
     assert cell["floor"] == pytest.approx(65.77, abs=0.01)
     assert cell["ratio"] == pytest.approx(cell["mean"] / cell["floor"], rel=1e-3)
     assert "easy4" in console.export_text()
     assert (tmp_path / "dueling.svg").stat().st_size > 1000
 
 
+def test_a_table_that_was_broken_off_resumes_and_one_of_other_code_is_played_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def table(methods: list[str], replications: int = 4) -> tuple[list[Any], str]:
+        played: list[Cell] = []
+        console = Console(record=True, width=160, file=StringIO())
+
+        def counted(cells: list[Cell], **options: Any) -> Any:
+            played.extend(cells)
+            return play_all(cells, **options)
+
+        monkeypatch.setattr(dueling, "play_all", counted)
+        report = dueling.main(
+            True,
+            tmp_path,
+            instances=["easy4"],
+            methods=methods,
+            replications=replications,
+            ladder=False,
+            processes=1,
+            console=console,
+        )
+        assert json.loads((tmp_path / "dueling.json").read_text()) == report
+        return report["rows"], " ".join(cell.design for cell in played)
+
+    first, played = table(["racing"])
+    assert played == "racing"
+    both, played = table(["racing", "llm-po"])
+    assert played == "llm-po"
+    assert [row["method"] for row in both] == ["llm-po", "racing"]
+    assert both[1] == first[0]
+    assert table(["racing"], 3)[1] == ""  # more replications are there already
+    assert table(["racing"], 5)[1] == "racing"
+    monkeypatch.setattr(dueling, "code_digest", lambda: "other code")
+    assert table(["llm-po"])[1] == "llm-po"
+
+
 def test_the_full_table_has_every_method_on_every_instance() -> None:
     cells = dueling.cells(False)
     assert {c.replications for c in cells if c.design == "llm-po"} == {2000}
-    assert min(c.replications for c in cells) >= 40
+    assert min(c.replications for c in cells) >= 20
     nobody = [method for method in dueling.METHODS if method.endswith(dueling.OR_NONE)]
     assert len(cells) == len(dueling.METHODS) * len(dueling.WITH_WINNER) + len(nobody)
     assert not any(c.assume_winner for c in cells if c.instance == "nowinner6")

@@ -7,17 +7,20 @@ same however many processes play it, and no design gains from the winner being n
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from hashlib import sha256
 from math import sqrt
 from multiprocessing import get_context
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+import bestpolicy
 from bestpolicy import designs
 from bestpolicy.bench.shares import Share, share
 from bestpolicy.core.loop import rollout
@@ -100,9 +103,16 @@ def summary(cell: Cell, runs: Sequence[Run]) -> Result:
 
 
 def play_all(
-    cells: Sequence[Cell], *, seed: int, processes: int | None = None, console: Console
+    cells: Sequence[Cell],
+    *,
+    seed: int,
+    processes: int | None = None,
+    console: Console,
+    keep: Callable[[Result], object] | None = None,
 ) -> list[Result]:
-    """Every cell, shared out over `processes` (all cores when None); progress on a terminal."""
+    """Every cell, shared out over `processes` (all cores when None); progress on a terminal.
+
+    `keep` gets each result as soon as it is there, so that a long table need not be lost."""
     tasks = [
         (i, first, min(CHUNK, cell.replications - first))
         for i, cell in enumerate(cells)
@@ -120,6 +130,8 @@ def play_all(
             if sum(map(len, runs[i].values())) == cells[i].replications:
                 results[i] = summary(cells[i], [r for f in sorted(runs[i]) for r in runs[i][f]])
                 console.print(_line(results[i]), highlight=False)
+                if keep is not None:
+                    keep(results[i])
 
         if processes == 1:
             for i, first, count in tasks:
@@ -133,6 +145,15 @@ def play_all(
                 for done in as_completed(waiting):
                     landed(*waiting[done], done.result())
     return [results[i] for i in range(len(cells))]
+
+
+def code_digest() -> str:
+    """One hash of everything that a cell's figures follow from, its seed and settings aside."""
+    root = Path(bestpolicy.__file__).parent
+    files = [root / "bench" / "cells.py"]
+    for room in ("core", "designs", "worlds"):
+        files += sorted((root / room).glob("*.py"))
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _line(result: Result) -> str:
