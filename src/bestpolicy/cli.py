@@ -244,7 +244,7 @@ def bench(
     main = import_module(f"bestpolicy.bench.{name}").main
     parts = {
         "instances": instances.split(",") if instances else None,
-        "methods": re.split(r",\s*(?!winner or none)", methods) if methods else None,
+        "methods": re.split(r",(?!\s*winner or none)\s*", methods) if methods else None,
         "replications": replications,
     }
     given = {key: value for key, value in parts.items() if value is not None}
