@@ -123,6 +123,26 @@ def test_the_optimal_shares_reach_the_data_requirement_and_even_ones_do_not(name
     assert information_of(even, p) < 0.99 / truth.t_star(p)
 
 
+def test_the_shares_that_verify_a_winner_are_the_terms_of_its_requirement() -> None:
+    p = INSTANCES["cyc8"]().p
+    w = truth.proportions(p, assume_winner=False)
+    assert w.sum() == pytest.approx(1)
+    assert np.all(w[:, 1:] == 0)  # all against the winner, policy 0
+    reached = (w * truth.defeats(p)).sum(axis=1)[1:].min()
+    assert reached == pytest.approx(1 / truth.t_star_verify(p), rel=1e-9)
+    assumed = truth.proportions(p)
+    assert (assumed[:, 0] * truth.defeats(p)[:, 0]).min() < reached  # the broken twin
+
+
+def test_the_shares_that_refute_everybody_are_the_terms_of_its_requirement() -> None:
+    p = INSTANCES["nowinner6"]().p
+    w = truth.proportions(p, assume_winner=False)
+    assert w.sum() == pytest.approx(1)
+    reached = (w * truth.defeats(p)).sum(axis=1).min()
+    assert reached == pytest.approx(1 / truth.t_star_none(p), rel=1e-9)
+    assert np.isnan(truth.proportions(np.full((3, 3), 0.5), assume_winner=False)).all()
+
+
 def test_a_question_that_has_no_answer_costs_infinitely_many_comparisons() -> None:
     winner, none = INSTANCES["easy4"]().p, INSTANCES["nowinner6"]().p
     assert truth.t_star_none(winner) == np.inf

@@ -179,12 +179,19 @@ def bradley_terry(u: ArrayLike) -> Preference:
     return Preference(expit(strengths[:, None] - strengths[None, :]))
 
 
-def features(seed: int, policies: int, d: int = 3, norm: float = 1.5) -> Preference:
-    """p_ij = μ(θ·(x_i - x_j)), x and θ normal, θ scaled to `norm`, policies best first."""
+def feature_model(seed: int, policies: int, d: int = 3, norm: float = 1.5) -> tuple[Array, Array]:
+    """x (K, d) and θ (d,), both normal, θ scaled to `norm`, policies best first."""
     rng = np.random.default_rng(seed)  # the published recipe, not a named stream
     x = rng.normal(size=(policies, d))
     theta = rng.normal(size=d)
-    return bradley_terry(np.sort(x @ (theta * norm / np.linalg.norm(theta)))[::-1])
+    theta = theta * norm / np.linalg.norm(theta)
+    return x[np.argsort(x @ theta)[::-1]], theta
+
+
+def features(seed: int, policies: int, d: int = 3, norm: float = 1.5) -> Preference:
+    """p_ij = μ(θ·(x_i - x_j)), x and θ those of `feature_model`."""
+    x, theta = feature_model(seed, policies, d, norm)
+    return bradley_terry(x @ theta)
 
 
 def cyclic(
@@ -233,6 +240,21 @@ INSTANCES: dict[str, Callable[[], Preference]] = {
     "tied2": lambda: tied(2),
     "tied5": lambda: tied(5),
 }
+
+# What a rule may be told of an instance: x, and the θ it does not know. Bradley-Terry is x = 1.
+STRUCTURES: dict[str, Callable[[], tuple[Array, Array]]] = {
+    "easy4": lambda: _strengths("easy4"),
+    "hard8": lambda: _strengths("hard8"),
+    "mid16": lambda: _strengths("mid16"),
+    "easy32": lambda: _strengths("easy32"),
+    "feat32": lambda: feature_model(7, 32),
+    "feat1000": lambda: feature_model(11, 1000),
+}
+
+
+def _strengths(instance: str) -> tuple[Array, Array]:
+    p = INSTANCES[instance]().p
+    return np.eye(len(p)), np.asarray(logit(p[:, 0]))
 
 
 def _mirrored(p: Array) -> Preference:

@@ -64,18 +64,24 @@ def t_star_none(p: Array) -> float:
     return float(_one_over(defeats(p).max(axis=1)).sum())
 
 
-def proportions(p: Array) -> Array:
+def proportions(p: Array, *, assume_winner: bool = True) -> Array:
     """The optimal shares w, (K, K): w[j, k] belongs to refuting j by k, and all sum to one.
 
-    Assumes a winner. Tied opponents could share their weight; the first one gets it here.
+    `assume_winner` chooses T*; without it, T*_verify or T*_none, whichever is true. All are nan
+    where the requirement is infinite. Tied opponents could share their weight; the first one gets
+    it here.
     """
     best, d = winner(p), defeats(p)
-    if best is None:
+    refuted = np.flatnonzero(np.arange(len(p)) != best)  # everyone, if nobody wins
+    if best is None or assume_winner:
+        opponents = d[refuted].argmax(axis=1)
+    else:
+        opponents = np.full(len(refuted), best)
+    information = d[refuted, opponents]
+    if (best is None and assume_winner) or not information.all():
         return np.full_like(d, np.nan)
     w = np.zeros_like(d)
-    losers = np.flatnonzero(np.arange(len(p)) != best)
-    opponents = d[losers].argmax(axis=1)
-    w[losers, opponents] = 1 / d[losers, opponents]
+    w[refuted, opponents] = 1 / information
     return np.asarray(w / w.sum())
 
 
@@ -85,8 +91,12 @@ def floor(p: Array, delta: float, *, assume_winner: bool) -> float:
         requirement = t_star_none(p)
     else:
         requirement = t_star(p) if assume_winner else t_star_verify(p)
-    # kl(delta, 1 - delta) spelt out: 1 - 1e-64 is 1 in floating point.
-    return requirement * (1 - 2 * delta) * (log1p(-delta) - log(delta))
+    return requirement * divergence(delta)
+
+
+def divergence(delta: float) -> float:
+    """kl(delta, 1 - delta), spelt out: 1 - 1e-64 is 1 in floating point."""
+    return (1 - 2 * delta) * (log1p(-delta) - log(delta))
 
 
 def _one_over(d: Array) -> Array:
