@@ -183,6 +183,8 @@ def export(study: str, output: str | None, kind: str | None, as_json: bool) -> i
 @click.option("--cap", type=click.IntRange(1), default=100_000, show_default=True, help="Budget.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance.")
 @click.option("--processes", type=click.IntRange(1), help="Default: one for each core.")
+@click.option("--bound", is_flag=True, help="Play nothing: print the lower bound of any design.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="An .svg or .png file for --bound.")
 @json_option
 def simulate(
     instance: str,
@@ -193,6 +195,8 @@ def simulate(
     cap: int,
     seed: int,
     processes: int | None,
+    bound: bool,
+    plot: str | None,
     as_json: bool,
 ) -> int:
     """Play a design on a known truth and count comparisons and wrong verdicts.
@@ -205,6 +209,8 @@ def simulate(
     _known("design", design, room.names())
     if not 0.5 < confidence < 1:
         raise click.UsageError(f"--confidence must be between 0.5 and 1, saw {confidence:g}")
+    if bound or plot:
+        return _bound(instance, 1 - confidence, plot, as_json)
     cell = room.Cell(instance, design, assume_winner, 1 - confidence, cap, reps)
     with people(as_json) as console:
         (result,) = room.play_all([cell], seed=seed, processes=processes, console=console)
@@ -255,6 +261,23 @@ def bench(
         report = main(quick, Path(out), console=console, **given)
     if as_json:
         print_json({"bench": {"name": name, "out": out, "report": report}})
+    return DONE
+
+
+def _bound(instance: str, delta: float, plot: str | None, as_json: bool) -> int:
+    from pathlib import Path
+
+    from bestpolicy import requirement as room
+
+    if plot is not None and Path(plot).suffix not in (".svg", ".png"):
+        raise click.UsageError(f"--plot needs an .svg or .png file, saw {plot!r}")
+    with people(as_json) as console:
+        found = room.requirements(instance)
+        room.show(instance, found, delta, console)
+        if plot is not None:
+            room.draw(instance, found, Path(plot), console)
+    if as_json:
+        print_json({"bound": room.as_json(instance, found, delta)})
     return DONE
 
 
