@@ -120,6 +120,7 @@ def test_every_part_of_a_right_file_arrives(good: Callable[..., StudyFile], tmp_
         "policies": ["plain", "kind/0", "kind/0.7", "prompt2/0", "prompt2/0.7"],
         "confidence": 0.95,
         "structure": "free",
+        "features": None,
         "trust_structure": False,
         "indifference": 0.0,
         "assume_winner": True,

@@ -11,6 +11,7 @@ from bestpolicy import designs
 from bestpolicy.core.certificate import Ledger
 from bestpolicy.core.duels import Duels, DuelState
 from bestpolicy.core.nouns import Comparison, Context, Design, Outcome, Rng
+from bestpolicy.core.strengths import Structure
 from bestpolicy.designs import uniform
 from laws import (
     DESIGN_LAWS,
@@ -36,6 +37,22 @@ def test_every_design_keeps_every_law(
 def test_every_design_keeps_every_law_with_an_indifference_zone(name: str) -> None:
     for law in DESIGN_LAWS[:-1]:
         law(lambda K: designs.make(name, policies=K, indifference=0.1))
+
+
+@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize("described", [False, True])
+@pytest.mark.parametrize("name", ["llm-po", "racing"])
+def test_every_design_keeps_every_law_with_a_structure(
+    name: str, described: bool, trust: bool
+) -> None:
+    def make(policies: int) -> Design[Any]:
+        x = np.random.default_rng(policies).normal(size=(policies, 2)) if described else None
+        structure = Structure.of(x, policies, trust=trust)
+        return designs.make(name, policies=policies, structure=structure)
+
+    # With features a number is worth knowing: the policies are told apart from the start.
+    for law in DESIGN_LAWS[:-1] if described else DESIGN_LAWS:
+        law(make)
 
 
 OWN_RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bestpolicy.config.places import Fault, Keys, Page
-from bestpolicy.config.schema import LATER, LATER_STRUCTURES, PolicyEntry, StudySection
+from bestpolicy.config.schema import LATER, PolicyEntry, StudySection
 
 SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     (name,): field.annotation
@@ -127,9 +127,7 @@ def _hint(keys: Keys, seen: Any) -> str:
     name = keys[-1] if keys else ""
     if isinstance(seen, str):
         if name == "structure":
-            return (
-                f"; {NOT_YET}leave it at free" if seen in LATER_STRUCTURES else near(seen, ["free"])
-            )
+            return near(seen, ("free", "bradley-terry", "features", "auto"))
         if name == "order":
             return near(seen, ("both", "random"))
         if seen.lower() in ("yes", "on", "y", "true"):
@@ -140,8 +138,6 @@ def _hint(keys: Keys, seen: Any) -> str:
             return f"; did you mean {seen} without quotes?"
         if name == "call" and "." in seen and ":" not in seen:
             return f"; did you mean {':'.join(seen.rsplit('.', 1))!r}?"
-    if name == "trust_structure" and seen is True:
-        return f"; {NOT_YET}leave it at false"
     if isinstance(seen, int | float) and not isinstance(seen, bool):
         if name == "confidence" and 50 < seen < 100:
             return f"; did you mean {seen / 100:g}?"

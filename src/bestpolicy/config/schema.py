@@ -46,8 +46,10 @@ class DesignSection(Section):
     """What to compare next."""
 
     name: str = Field("llm-po", description="a design's name")
-    structure: Literal["free"] = Field("free", description="free")
-    trust_structure: Literal[False] = Field(False, description="false")
+    structure: Literal["free", "bradley-terry", "features", "auto"] = Field(
+        "free", description="free, bradley-terry, features or auto"
+    )
+    trust_structure: bool = Field(False, description="true or false")
 
 
 class DecideSection(Section):
@@ -111,4 +113,3 @@ LATER: dict[tuple[str, ...], str] = {
     ("policies", "api_key_env"): "allowed: model: scripted/echo, or call",
     ("policies", "adapter"): "allowed: model: scripted/echo, or call",
 }
-LATER_STRUCTURES = ("bradley-terry", "features", "auto")

@@ -19,6 +19,7 @@ from bestpolicy import designs
 from bestpolicy.config import matrix
 from bestpolicy.config.calls import CallFault, resolve
 from bestpolicy.config.faults import NOT_YET, from_pydantic, near
+from bestpolicy.config.features import features
 from bestpolicy.config.places import Fault, FaultyFile, Keys, Page, read
 from bestpolicy.config.schema import PolicyEntry, StudySection
 from bestpolicy.config.sources import (
@@ -31,6 +32,8 @@ from bestpolicy.config.sources import (
     read_rows,
     read_text,
 )
+from bestpolicy.core.nouns import Array, ConfigError
+from bestpolicy.core.strengths import Structure
 from bestpolicy.llm.scripted import echo
 
 Answer = Callable[[Row], str]
@@ -71,6 +74,15 @@ class StudyFile:
         policies = {policy.id: policy.definition for policy in self.policies}
         return {"policies": policies, "judge": self.section.judge.model_dump()}
 
+    @property
+    def features(self) -> Array | None:
+        """What the policies are made of, where the design is to use it and all are described."""
+        if self.section.design.structure not in ("features", "auto"):
+            return None
+        if any(policy.section.call is not None for policy in self.policies):
+            return None
+        return features([policy.definition for policy in self.policies])
+
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that `Study` takes."""
         section = self.section
@@ -79,6 +91,7 @@ class StudyFile:
             "policies": [policy.id for policy in self.policies],
             "confidence": section.decide.confidence,
             "structure": section.design.structure,
+            "features": self.features,
             "trust_structure": section.design.trust_structure,
             "indifference": section.decide.indifference,
             "assume_winner": section.decide.assume_winner,
@@ -130,7 +143,10 @@ def load(path: str) -> StudyFile:
     if faults:
         raise FaultyFile(path, _once(faults))
     name = section.name or Path(path).stem
-    return StudyFile(page, section, name, tuple(policies), rows, database)
+    file = StudyFile(page, section, name, tuple(policies), rows, database)
+    if faults := _structure(file):
+        raise FaultyFile(path, faults)
+    return file
 
 
 def connect(file: StudyFile) -> Players:
@@ -227,6 +243,30 @@ def _database(page: Page, section: StudySection) -> tuple[Path, list[Fault]]:
     return database, []
 
 
+def _structure(file: StudyFile) -> list[Fault]:
+    """What the design section says of structure, and cannot be."""
+    design, fault = file.section.design, file.page.fault
+    if design.structure == "free":
+        message = "needs a structure to trust; allowed beside it: bradley-terry, features, auto"
+        place = ("design", "trust_structure")
+        return [fault(place, message)] if design.trust_structure else []
+    if design.structure == "features" and file.features is None:
+        message = (
+            "needs policies that are described by model, prompt, temperature or max_tokens and "
+            "differ in them, which functions are not; choose bradley-terry or auto"
+        )
+        return [fault(("design", "structure"), message)]
+    if design.trust_structure and file.section.decide.indifference > 0:
+        message = "does not go with decide.indifference, a zone that a structure cannot prove"
+        return [fault(("design", "trust_structure"), message)]
+    try:
+        structure = Structure.of(file.features, len(file.policies), trust=design.trust_structure)
+        designs.make(design.name, policies=len(file.policies), structure=structure)
+    except ConfigError as error:
+        return [fault(("design",), str(error))]
+    return []
+
+
 def _impossible(
     page: Page, section: StudySection, policies: int, rows: tuple[Row, ...] | None
 ) -> list[Fault]:
@@ -236,6 +276,8 @@ def _impossible(
     of them by at most 1 / (1/2 - indifference).
     """
     decide = section.decide
+    if section.design.trust_structure:  # one answer may then tell of all policies
+        return []
     per_answer = -math.log(0.5 - decide.indifference)
     least = (policies - 1) * math.ceil(-math.log(1 - decide.confidence) / per_answer - 1e-9)
     wanted = f"even unanimous answers need {least} to prove anything among {policies} policies"

@@ -17,8 +17,21 @@ from numpy.typing import NDArray
 
 from bestpolicy.core import certificate as proof
 from bestpolicy.core.certificate import Certificate, Ledger
-from bestpolicy.core.forecast import Beliefs, forecast, learn, views
-from bestpolicy.core.nouns import Array, Comparison, Context, Outcome, Rng, Standing, Verdict
+from bestpolicy.core.forecast import FAR_EDGE, Beliefs, forecast, learn, views, within
+from bestpolicy.core.likelihood import Likelihood, refitted, totals
+from bestpolicy.core.nouns import (
+    Array,
+    Comparison,
+    Context,
+    Kind,
+    Outcome,
+    Rng,
+    Standing,
+    Verdict,
+)
+from bestpolicy.core.strengths import Structure
+
+HOLDS = "the structure holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,17 @@ class DuelState:
     record: list[Array]  # row j, (2, K): shares that j won against, and lost to, each k
     beliefs: Beliefs
     certificate: Certificate
+    likelihood: Likelihood | None = None  # what the study's structure makes of the answers
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """(K,) who may still be the best; while the structure is trusted, only that counts."""
+        known = self.likelihood
+        return ~known.out if known is not None and known.trusted else self.certificate.alive
+
+    @property
+    def trusts(self) -> bool:
+        return self.likelihood is not None and self.likelihood.trusted
 
     @property
     def policies(self) -> int:
@@ -36,7 +60,7 @@ class DuelState:
 
     @property
     def survivors(self) -> NDArray[np.intp]:
-        return np.flatnonzero(self.certificate.alive)
+        return np.flatnonzero(self.alive)
 
     def wins(self) -> Array:
         """(K, K) shares that each row won against each column; with its transpose, the counts."""
@@ -53,11 +77,16 @@ class Duels:
     policies: int
     ledger: Ledger
     rule: Rule
+    structure: Structure | None = None
 
     def init(self) -> DuelState:
         K = self.policies
         rows = list(np.zeros((K, 2, K)))
-        return DuelState(0, rows, Beliefs.blank(K), Certificate.blank(K, self.ledger))
+        strengths = None if self.structure is None else self.structure.strengths(K)
+        beliefs, known = Beliefs.blank(K, strengths), None
+        if strengths is not None and self.structure is not None:
+            known = Likelihood.blank(K, trusted=self.structure.trust)
+        return DuelState(0, rows, beliefs, Certificate.blank(K, self.ledger), known)
 
     def ask(
         self, state: DuelState, contexts: Sequence[Context], rng: Rng, pending: Sequence[Comparison]
@@ -66,36 +95,55 @@ class Duels:
 
     def tell(self, state: DuelState, outcomes: Sequence[Outcome]) -> DuelState:
         record, beliefs, c = state.record.copy(), state.beliefs.copy(), state.certificate.copy()
+        known, delta = state.likelihood, self.ledger.delta
         for told, outcome in enumerate(outcomes, state.told):
             x, k = outcome.comparison.arms
             q = views(beliefs, x, k, record[x].item(0, k), record[x].item(1, k))
             f = forecast(beliefs, x, k, q)
             if c.proof and c.alive.any():
-                leader = int(np.argmin(scores(beliefs, c)))
+                leader = int(np.argmin(scores(beliefs, c, c.alive)))
                 proof.back(c, leader, lead(beliefs, c, leader), told)
             y = None if outcome.scores is None else outcome.scores[0]
             proof.read(c, self.ledger, x, k, y, f)
+            if known is not None and beliefs.strengths is not None:
+                said = within(beliefs.strengths.chance(x, k), FAR_EDGE)
+                known = known.told(y, said, f).bets(c.evidence, delta)
             if y is not None:
                 learn(beliefs, x, k, y, q)
                 record[x] = _plus(record[x], k, y)
                 record[k] = _plus(record[k], x, 1 - y)
-        return DuelState(state.told + len(outcomes), record, beliefs, c)
+            if known is not None and beliefs.strengths is not None and told + 1 >= known.next:
+                seen = totals(record, beliefs.played, beliefs.strengths.x)
+                beliefs.strengths = refitted(beliefs.strengths, seen)
+                known = known.checked(told + 1, seen, beliefs.strengths, c.evidence, delta)
+        return DuelState(state.told + len(outcomes), record, beliefs, c, known)
 
     def verdict(self, state: DuelState) -> Verdict[int]:
-        return proof.verdict(state.certificate, self.ledger, state.told)
+        if not state.trusts:
+            return proof.verdict(state.certificate, self.ledger, state.told)
+        left = tuple(state.survivors.tolist())
+        kind: Kind = "winner" if len(left) == 1 else "undecided"
+        policy = left[0] if len(left) == 1 else None
+        reason = (
+            "every rival loses to some policy"
+            if policy is not None
+            else f"{len(left)} policies may still be the best"
+        )
+        return Verdict(kind, policy, self.ledger.confidence, left, state.told, reason, HOLDS)
 
     def standing(self, state: DuelState) -> Standing:
         return standing(state, self.ledger)
 
 
-def scores(b: Beliefs, c: Certificate) -> Array:
+def scores(b: Beliefs, c: Certificate, alive: NDArray[np.bool_]) -> Array:
     """(K,) the lower, the likelier the best: evidence against less rating; inf when dropped."""
-    return np.where(c.alive, np.maximum(c.evidence, 0.0) - b.rating, inf)
+    return np.where(alive, np.maximum(c.evidence, 0.0) - b.best_rating(), inf)
 
 
 def lead(b: Beliefs, c: Certificate, i: int) -> float:
     """By how many standard deviations i's rating exceeds the nearest survivor's."""
-    gap = (b.rating.item(i) - b.rating) / np.sqrt(b.spread.item(i) + b.spread)
+    rating = b.best_rating()
+    gap = (rating.item(i) - rating) / np.sqrt(b.gap_variances(i) + 1e-12)
     gap[i] = inf
     return float(np.where(c.alive, gap, inf).min())
 
@@ -111,7 +159,8 @@ def first(values: Array, rng: Rng) -> int:
 
 def standing(state: DuelState, ledger: Ledger) -> Standing:
     c, b, K = state.certificate, state.beliefs, state.policies
-    score = scores(b, c) if c.alive.any() else -b.rating
+    alive = state.alive
+    score = scores(b, c, alive) if alive.any() else -b.best_rating()
     leader = int(np.argmin(score))
     goal = c.proof[leader] if c.proof else (c.close[leader] if c.close else c.evidence)
     bar = ledger.win if c.proof else (ledger.close if c.close else ledger.drop)
@@ -129,7 +178,7 @@ def standing(state: DuelState, ledger: Ledger) -> Standing:
         speed = log(2) + f * log(f) + (1 - f) * log(1 - f)
         to_go += max(bar - goal[j], 0.0) / speed if f < 0.5 and speed > 1e-9 else inf
     return Standing(
-        leader, c.alive.copy(), c.evidence.copy(), goal.copy(), ledger.drop, bar, rival, to_go
+        leader, alive.copy(), c.evidence.copy(), goal.copy(), ledger.drop, bar, rival, to_go
     )
 
 

@@ -1,13 +1,15 @@
 """Forecasts: the chance that one policy beats another, made before the answer is seen.
 
-A hedge over five forecasters, weighed by how well each has foretold the answers of the two
-policies at hand (and, less, of all): f = Σ_e w_e q_e / Σ_e w_e,
+A hedge over five forecasters (seven, when the study says how its policies hang together), weighed
+by how well each has foretold the answers of the two policies at hand (and, less, of all):
+f = Σ_e w_e q_e / Σ_e w_e,
 
     q_e = (m_e c_e + won) / (m_e + won + lost)      the pair's own record, shrunk to c_e by m_e
 
     far, near      c = sigmoid((r_x - r_k) / sqrt(1 + π (v_x + v_k) / 8)), m = 60, 10: strengths
     loose, tight   c = 1/2, m = 4, 30: the pair alone
     rival          c = how all fare against the more-played of the two, m = 20
+    told, hinted   c = what the study's own structure says (core/strengths.py), m = 300, 30
 
 The rating is a diagonal Gaussian filter of a logistic model. Nothing here needs to be true: a
 wrong forecast costs comparisons, never validity. The mixture of forecasters keeps the cost of a
@@ -22,11 +24,14 @@ from math import exp, log, pi, sqrt
 
 import numpy as np
 
-from bestpolicy.core.nouns import Array
+from bestpolicy.core.nouns import Array, Rng
+from bestpolicy.core.strengths import Strengths
 
-SHRINK = (60.0, 10.0, 4.0, 30.0, 20.0)  # m: far, near, loose, tight, rival
+# m: far, near, loose, tight, rival; told, hinted
+SHRINK = (60.0, 10.0, 4.0, 30.0, 20.0, 300.0, 30.0)
 PRIOR = (0.0, 0.0, -2.5, -2.5, -2.5)  # log weights before any answer
-STRENGTHS, RIVAL_OF_ALL = (0, 1), 4  # which forecasters look beyond the pair
+PRIOR_STRUCTURED = (-2.0, -2.0, -4.5, -4.5, -4.5, 0.0, 0.0)
+RATED, RIVAL_OF_ALL, STRUCTURED = (0, 1), 4, (5, 6)  # which forecasters look beyond the pair
 RIVAL = 10.0  # comparisons that "half of all beat the rival" is worth
 OWN, ALL = 0.5, 0.3  # how much the record of each of the two policies, and of everybody, weighs
 OWN_FLOOR, ALL_FLOOR = -4.0, -10.0  # log weights below the best forecaster never sink further
@@ -45,12 +50,16 @@ class Beliefs:
     shares: Array  # (K,) shares that j won in them
     trust: list[Views]  # per policy, log score of each forecaster on its comparisons
     trust_all: Views
+    prior: Views
+    strengths: Strengths | None = None  # what the study's structure says
 
     @classmethod
-    def blank(cls, policies: int) -> Beliefs:
+    def blank(cls, policies: int, strengths: Strengths | None = None) -> Beliefs:
         K = policies
-        even = (0.0,) * len(PRIOR)
-        return cls(np.zeros(K), np.ones(K), np.zeros(K), np.zeros(K), [even] * K, even)
+        prior = PRIOR if strengths is None else PRIOR_STRUCTURED
+        even = (0.0,) * len(prior)
+        zeros, ones = np.zeros(K), np.ones(K)
+        return cls(zeros, ones, zeros, zeros, [even] * K, even, prior, strengths)
 
     def copy(self) -> Beliefs:
         return Beliefs(
@@ -60,7 +69,35 @@ class Beliefs:
             self.shares.copy(),
             self.trust.copy(),
             self.trust_all,
+            self.prior,
+            self.strengths,
         )
+
+    def follows_structure(self) -> bool:
+        """Whether the structure has foretold all answers better than the rest have."""
+        if self.strengths is None:
+            return False
+        scores = [p + ALL * t for p, t in zip(self.prior, self.trust_all, strict=True)]
+        return max(scores[STRUCTURED[0] :]) >= max(scores[: STRUCTURED[0]])
+
+    def best_rating(self) -> Array:
+        """(K,) of the structure while it leads, else one by one."""
+        if self.strengths is not None and self.follows_structure():
+            return self.strengths.rating
+        return self.rating
+
+    def gap_variances(self, i: int) -> Array:
+        """(K,) of the gap between i's best rating and each policy's."""
+        if self.strengths is not None and self.follows_structure():
+            return self.strengths.variances(i)
+        return self.spread.item(i) + self.spread
+
+    def drawn_rating(self, rng: Rng, bold: float) -> Array:
+        """(K,) ratings as they may be, their standard deviations stretched by `bold`."""
+        if self.strengths is not None and self.follows_structure():
+            return self.strengths.draw(rng, bold)
+        noise: Array = bold * np.sqrt(self.spread) * rng.standard_normal(len(self.rating))
+        return self.rating + noise
 
 
 def views(b: Beliefs, x: int, k: int, won: float, lost: float) -> Views:
@@ -73,15 +110,18 @@ def views(b: Beliefs, x: int, k: int, won: float, lost: float) -> Views:
     else:
         against = 1 - (RIVAL / 2 + b.shares.item(k)) / (RIVAL + b.played.item(k))
     n = won + lost
-    centres = (q, q, 0.5, 0.5, against)
-    return tuple([(m * c + won) / (m + n) for m, c in zip(SHRINK, centres, strict=True)])
+    centres: Views = (q, q, 0.5, 0.5, against)
+    if b.strengths is not None:
+        said = within(b.strengths.chance(x, k), FAR_EDGE)
+        centres = (*centres, said, said)
+    return tuple([(m * c + won) / (m + n) for m, c in zip(SHRINK, centres, strict=False)])
 
 
 def weigh(b: Beliefs, x: int, k: int) -> list[float]:
     """How much each forecaster is believed on this pair; on (j, j), how much about j."""
     scores = [
         prior + OWN * (tx + tk) + ALL * ta
-        for prior, tx, tk, ta in zip(PRIOR, b.trust[x], b.trust[k], b.trust_all, strict=True)
+        for prior, tx, tk, ta in zip(b.prior, b.trust[x], b.trust[k], b.trust_all, strict=True)
     ]
     top = max(scores)
     weights = [exp(s - top) for s in scores]
@@ -96,11 +136,13 @@ def forecast(b: Beliefs, x: int, k: int, q: Views) -> float:
 
 
 def learn(b: Beliefs, x: int, k: int, y: float, q: Views) -> None:
-    """Score the forecasters on x's share y against k, then move the two ratings."""
+    """Score the forecasters on x's share y against k, then move the ratings."""
     score = [y * log(p) + (1 - y) * log(1 - p) for p in q]
     b.trust[x] = _scored(b.trust[x], score, OWN_FLOOR)
     b.trust[k] = _scored(b.trust[k], score, OWN_FLOOR)
     b.trust_all = _scored(b.trust_all, score, ALL_FLOOR)
+    if b.strengths is not None:
+        b.strengths = b.strengths.told(x, k, y)
     surprise = y - sigmoid(b.rating.item(x) - b.rating.item(k))
     for j, sign, share in ((x, 1.0, y), (k, -1.0, 1 - y)):
         v = 1 / (1 / b.spread.item(j) + 0.25)  # 1/4: the most that one comparison can tell

@@ -77,6 +77,7 @@ class Verdict(Generic[P]):
     survivors: tuple[P, ...]
     comparisons: int
     reason: str
+    given: str = ""  # what the confidence rests on besides the judge, in words; mostly nothing
 
     @property
     def final(self) -> bool:

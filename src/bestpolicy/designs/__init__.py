@@ -6,13 +6,16 @@ function, `design(policies, ledger) -> Design`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
 from bestpolicy.core.certificate import Ledger
+from bestpolicy.core.duels import Duels
 from bestpolicy.core.nouns import ConfigError, Design
+from bestpolicy.core.strengths import Structure
 
 
 def names() -> list[str]:
@@ -28,6 +31,7 @@ def make(
     delta: float | None = None,
     indifference: float = 0.0,
     assume_winner: bool = False,
+    structure: Structure | None = None,
 ) -> Design[Any]:
     """The design `name` for that many policies; `delta` is 1 - confidence where that rounds off."""
     if name not in names():
@@ -42,4 +46,11 @@ def make(
     made: Design[Any] = import_module(f"{__name__}.{name.replace('-', '_')}").design(
         policies, ledger
     )
-    return made
+    if structure is None:
+        return made
+    if not isinstance(made, Duels):
+        raise ConfigError(
+            f"design: {name} stops by bounds of its own and can use no structure: take llm-po, or "
+            'structure="free"'
+        )
+    return replace(made, structure=structure)

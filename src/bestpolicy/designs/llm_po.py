@@ -22,19 +22,24 @@ from __future__ import annotations
 
 from bisect import bisect
 from itertools import accumulate
-from math import inf
+from math import inf, log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bestpolicy.core.certificate import Ledger
 from bestpolicy.core.duels import Duels, DuelState, first, scores
-from bestpolicy.core.forecast import EDGE, RIVAL, RIVAL_OF_ALL, SHRINK, STRENGTHS, weigh
+from bestpolicy.core.forecast import EDGE, RATED, RIVAL, RIVAL_OF_ALL, SHRINK, STRUCTURED, weigh
+from bestpolicy.core.likelihood import HALF, best_pair, leave_bar
 from bestpolicy.core.nouns import Array, Rng
 
 BOLD = 1.3  # how far challengers are drawn from their rating, in sd
 BONUS = 0.2  # head start of the leader as opponent
 FADE = 60.0  # comparisons of j until it halves, while few have left
+ANY_PAIR = 0.05  # share of questions about any pair at all, while the structure is trusted
+OVERSHOOT = 1.0  # nats that a bar is passed by and a forecast is off
+SLOWER = 2.0  # while bets are made the likelihood grows that much slower than so far
+WARY = 1.5  # the cost by likelihood is taken for that many times what is reckoned
 WIDE = 8.0  # no forecaster's draw is wider than that of so many comparisons
 
 
@@ -43,11 +48,13 @@ def design(policies: int, ledger: Ledger) -> Duels:
 
 
 def pair(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int]:
+    if state.trusts and (chosen := trusting(state, ledger, rng)) is not None:
+        return chosen
     leader, open_rivals = contest(state, rng)
     b = state.beliefs
-    draw = b.rating + BOLD * np.sqrt(b.spread) * rng.standard_normal(state.policies)
+    draw = b.drawn_rating(rng, BOLD)
     challenger = int(np.where(open_rivals, draw, -inf).argmax())
-    if not ledger.assume_winner or ledger.indifference > 0:
+    if not state.trusts and (not ledger.assume_winner or ledger.indifference > 0):
         return leader, challenger
     return weakest_spot(state, challenger, leader, rng), challenger
 
@@ -55,7 +62,12 @@ def pair(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int]:
 def contest(state: DuelState, rng: Rng) -> tuple[int, NDArray[np.bool_]]:
     """The leader, and which rivals are still to be refuted against it."""
     c = state.certificate
-    score = scores(state.beliefs, c)
+    score = scores(state.beliefs, c, state.alive)
+    if state.trusts:
+        leader = first(score, rng)
+        rivals = state.alive.copy()
+        rivals[leader] = False
+        return leader, rivals
     if c.close:  # whoever is proven close to all needs no more: the next survivor takes the lead
         score = np.where(c.close_to_all, inf, score)
     leader = first(score, rng)
@@ -72,20 +84,50 @@ def contest(state: DuelState, rng: Rng) -> tuple[int, NDArray[np.bool_]]:
     return leader, rivals
 
 
+def trusting(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int] | None:
+    """Any pair now and then, to see a misfit; else the pair that tells most about the least
+    refuted rival, where the likelihood will be done before the bets; else none of its own."""
+    b, known = state.beliefs, state.likelihood
+    if known is None or b.strengths is None or rng.random() < ANY_PAIR:
+        i, j = rng.choice(state.policies, 2, replace=False)
+        return int(i), int(j)
+    if known.pace == inf or known.near is None:
+        return None
+    still = state.alive[known.near.rivals]
+    if not still.any():
+        return None
+    rivals, distance = known.near.rivals[still], np.maximum(known.near.distance[still], 1e-3)
+    gap = np.where(state.alive, b.strengths.rating, -inf).max() - b.strengths.rating[rivals]
+    bar = leave_bar(ledger.delta) + HALF + OVERSHOOT
+    q = 1 / (1 + np.exp(np.maximum(gap, 0.05)))
+    speed = log(2) + q * np.log(q) + (1 - q) * np.log(1 - q)
+    by_bets = np.maximum(bar - np.maximum(state.certificate.evidence[rivals], 0), 0) / speed
+    need = bar + known.regret
+    # While the bets are made the likelihood grows too, and takes care of those that are far.
+    alone = SLOWER * state.told * (need / distance - 1)
+    order = np.argsort(-alone)
+    together = np.maximum(np.append(0, by_bets[order].cumsum()), np.append(alone[order], 0)).min()
+    if known.pace * max(need - float(distance.min()), 0) * WARY > together:
+        return None
+    return best_pair(b.strengths, known.near.towards[still][distance.argmin()], b.strengths.cov)
+
+
 def weakest_spot(state: DuelState, j: int, leader: int, rng: Rng) -> int:
     """Thompson's draw of whom j loses to hardest: first of a forecaster, then of the shares."""
     b = state.beliefs
     believed = drawn(weigh(b, j, j), rng)
     m = max(SHRINK[believed], WIDE)
     centre: Array | float = 0.5
-    if believed in STRENGTHS:
+    if believed in STRUCTURED and b.strengths is not None:
+        centre = np.minimum(np.maximum(b.strengths.chances(j), EDGE), 1 - EDGE)
+    elif believed in RATED:
         q = 1 / (1 + np.exp(b.rating - b.rating.item(j)))
         centre = np.minimum(np.maximum(q, EDGE), 1 - EDGE)
     elif believed == RIVAL_OF_ALL:
         centre = 1 - (RIVAL / 2 + b.shares) / (RIVAL + b.played)
     won, lost = state.record[j]
     share = rng.beta(m * centre + won, m * (1 - centre) + lost)
-    left = np.count_nonzero(state.certificate.alive) / state.policies
+    left = np.count_nonzero(state.alive) / state.policies
     # Fewer survivors, fewer reasons to look for another opponent.
     share[leader] -= BONUS * max(FADE / (FADE + b.played.item(j)), 1 - left)
     share[j] = inf

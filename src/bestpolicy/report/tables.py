@@ -52,6 +52,7 @@ def verdict_json(verdict: Verdict[str]) -> dict[str, Any]:
         "survivors": list(verdict.survivors),
         "comparisons": verdict.comparisons,
         "reason": verdict.reason,
+        "given": verdict.given or None,
     }
 
 
@@ -69,6 +70,8 @@ def as_text(at: Snapshot) -> RenderableType:
 def headline(verdict: Verdict[str]) -> str:
     """One line that claims exactly what was proven."""
     wrong = f"wrong at most {1 - verdict.confidence:.3g} of the time, whenever you look"
+    if verdict.given:
+        wrong += f", if {verdict.given}"
     names = ", ".join(verdict.survivors[:8]) + (" …" if len(verdict.survivors) > 8 else "")
     match verdict.kind:
         case "winner":

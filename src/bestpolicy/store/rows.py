@@ -7,6 +7,7 @@ Bodies are canonical JSON: sorted keys, shortest exact floats, no NaN. Every eve
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 from bestpolicy.core.nouns import Comparison, Outcome, Settings, StoreError, Verdict
@@ -22,6 +23,11 @@ class AlreadyAsked(StoreError):
 def canonical(value: Any) -> str:
     """The one text that stands for this JSON value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """One hash of this JSON value."""
+    return f"sha256:{sha256(canonical(value).encode()).hexdigest()}"
 
 
 def key(event: Event) -> Key:
@@ -111,13 +117,14 @@ def _fields(event: Event) -> dict[str, Any]:
         case Outcome():
             return {"scores": event.scores, "cost": event.cost, "feedback": event.feedback}
         case Verdict():
-            return {
+            fields = {
                 "kind": event.kind,
                 "policy": None if event.policy is None else int(event.policy),
                 "confidence": event.confidence,
                 "survivors": [int(policy) for policy in event.survivors],
                 "reason": event.reason,
             }
+            return fields | ({"given": event.given} if event.given else {})
 
 
 def _check_question(comparison: Comparison, asked: Comparison | None) -> None:

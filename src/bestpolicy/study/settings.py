@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-from bestpolicy.core.nouns import ConfigError, Design
+from bestpolicy.core.nouns import Array, ConfigError, Design
+from bestpolicy.core.strengths import Structure
 from bestpolicy.duel import nearest
 
 STRUCTURES = ("free", "bradley-terry", "features", "auto")
@@ -57,23 +58,38 @@ def policy_names(policies: object) -> tuple[str, ...]:
     return tuple(policies)
 
 
-def free_structure(structure: object, features: object, trust_structure: object) -> None:
-    """This version assumes nothing about how the policies' shares hang together."""
+def structure_of(
+    structure: object, features: object, trust: object, policies: int, indifference: float
+) -> Structure | None:
+    """How the policies' shares hang together; None when nothing is assumed."""
     if structure not in STRUCTURES:
         raise ConfigError(
             f"structure must be one of {', '.join(STRUCTURES)}, saw {structure!r}"
             f"{nearest(structure, STRUCTURES)}"
         )
-    if structure != "free":
+    trusted = claim("trust_structure", trust)
+    if trusted and structure == "free":
         raise ConfigError(
-            f'structure={structure!r} is not in this version: only "free", which assumes nothing'
+            'trust_structure needs a structure to trust, and structure="free" assumes none: choose '
+            "bradley-terry, features or auto, or leave trust_structure out"
         )
-    for setting, value in (("features", features), ("trust_structure", trust_structure)):
-        if value is not None and value is not False:
-            raise ConfigError(
-                f'{setting} needs a structure, and this version has only structure="free", '
-                f"which uses none: leave {setting} out"
-            )
+    if trusted and indifference > 0:
+        raise ConfigError(
+            "trust_structure: what a structure proves knows no indifference zone: set indifference "
+            "to 0, or leave trust_structure out"
+        )
+    if features is not None and structure not in ("features", "auto"):
+        raise ConfigError(
+            f"features are given and structure={structure!r} uses none: choose "
+            'structure="features", or leave features out'
+        )
+    if features is None and structure == "features":
+        raise ConfigError(
+            f'structure="features" needs features, a ({policies}, d) array with one row per policy'
+        )
+    if structure == "free":
+        return None
+    return Structure.of(cast("Array | None", features), policies, trust=trusted)
 
 
 def share_between(setting: str, value: Any, low: float, high: float, *, low_counts: bool) -> float:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, Self, cast, overload
 
 from bestpolicy import designs
 from bestpolicy.config import load
@@ -28,15 +27,15 @@ from bestpolicy.core.rng import stream
 from bestpolicy.duel import Duel, Tally, Winner, share
 from bestpolicy.inputs import Inputs
 from bestpolicy.store import open_store
-from bestpolicy.store.rows import body, canonical
+from bestpolicy.store.rows import body, digest
 from bestpolicy.study.record import Record
 from bestpolicy.study.settings import (
     budget_of,
     claim,
-    free_structure,
     of_size,
     policy_names,
     share_between,
+    structure_of,
     text,
     whole,
 )
@@ -52,6 +51,11 @@ class Study:
 
     - `indifference`: shares within this of 1/2 are as good as equal.
     - `assume_winner`: some policy beats all others for certain, which needs fewer duels.
+    - `structure`: how shares hang together: "bradley-terry" (one strength per policy), "features"
+      (a row of numbers per policy, in `features`) or "auto" (features if given). It steers and
+      foretells; the proof stays free of it, so a wrong one costs duels and never the promise.
+    - `trust_structure`: proofs may rest on the structure, which needs far fewer duels; every
+      verdict then says "if the structure holds", and a test withdraws it when it does not.
     - `design`: what to compare next, by name, or any `Design` of your own.
     - `budget`: a number of comparisons, or {"comparisons": n, "minutes": m}; minutes count from
       the opening. A stored study may be opened with another budget, and with no other change.
@@ -81,19 +85,22 @@ class Study:
         name: str = "study",
         reuse_inputs: bool = False,
     ) -> None:
-        free_structure(structure, features, trust_structure)
         self.policies = policy_names(policies)
         self.name = text("name", name)
         self.seed = whole("seed", seed, 0)
         self._budget = budget_of(budget)
         reuse = claim("reuse_inputs", reuse_inputs)
         self._inputs = None if inputs is None else Inputs(inputs, reuse=reuse)
+        zone = share_between("indifference", indifference, 0.0, 0.5, low_counts=True)
+        assumed = structure_of(structure, features, trust_structure, len(self.policies), zone)
+        described = None if assumed is None else assumed.features
         self.settings: Mapping[str, Any] = {
             "policies": list(self.policies),
             "confidence": share_between("confidence", confidence, 0.5, 1.0, low_counts=False),
             "structure": structure,
             "trust_structure": trust_structure,
-            "indifference": share_between("indifference", indifference, 0.0, 0.5, low_counts=True),
+            "features": None if described is None else digest(described.round(9).tolist()),
+            "indifference": zone,
             "assume_winner": claim("assume_winner", assume_winner),
             "design": design if isinstance(design, str) else type(design).__qualname__,
             "inputs": None if self._inputs is None else self._inputs.digest,
@@ -107,6 +114,12 @@ class Study:
                 confidence=self.settings["confidence"],
                 indifference=self.settings["indifference"],
                 assume_winner=assume_winner,
+                structure=assumed,
+            )
+        elif assumed is not None:
+            raise ConfigError(
+                f"structure={structure!r} goes with a design by name: a Design of your own brings "
+                "its own, so leave structure out"
             )
         else:
             self._design = of_size(design, len(self.policies))
@@ -203,12 +216,12 @@ class Study:
             for o in self.outcomes()
         ]
         found = self._record.found
-        return _hash([self.settings, answers, found.comparisons, body(found)])
+        return digest([self.settings, answers, found.comparisons, body(found)])
 
     @property
     def hash(self) -> str:
         """One hash of the settings: studies that share it ask the same questions."""
-        return _hash(self.settings)
+        return digest(self.settings)
 
     def close(self) -> None:
         """Let go of the store; the record stays."""
@@ -328,19 +341,10 @@ class Study:
         return Duel(comparison.id, self.policies[left], self.policies[right], row)
 
     def _named(self, verdict: Verdict[int]) -> Verdict[str]:
-        return Verdict(
-            verdict.kind,
-            None if verdict.policy is None else self.policies[verdict.policy],
-            verdict.confidence,
-            tuple(self.policies[policy] for policy in verdict.survivors),
-            verdict.comparisons,
-            verdict.reason,
-        )
+        policy = None if verdict.policy is None else self.policies[verdict.policy]
+        left = tuple(self.policies[survivor] for survivor in verdict.survivors)
+        return replace(cast("Verdict[Any]", verdict), policy=policy, survivors=left)
 
 
 def _said(scores: tuple[float, ...] | None) -> str:
     return "never (abandoned)" if scores is None else f"{scores[0]!r} for the left"
-
-
-def _hash(value: Any) -> str:
-    return f"sha256:{sha256(canonical(value).encode()).hexdigest()}"

@@ -1,0 +1,111 @@
+"""A study whose policies hang together: what it says, and what it costs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.special import expit
+
+from bestpolicy import Study
+from bestpolicy.cli import cli
+from bestpolicy.config.features import features
+from bestpolicy.core.rng import stream
+
+GRID = [(p, t) for p in ("short", "long", "kind") for t in (0.0, 0.3, 0.6, 0.9)]
+WORTH = {"short": 0.0, "long": 0.8, "kind": 2.0}
+
+
+def played(study: Study, seed: int = 0) -> Study:
+    """A judge who likes kind prompts and low temperatures answers until it is decided."""
+    names = list(study.policies)
+    worth = [WORTH[p] - 2 * t for p, t in GRID]
+    rng = stream(seed, "test/grid")
+    while duel := study.ask():
+        gap = worth[names.index(duel.left)] - worth[names.index(duel.right)]
+        study.tell(duel, "left" if rng.random() < expit(gap) else "right")
+    return study
+
+
+def grid(**options: Any) -> Study:
+    x = features([{"prompt": p, "temperature": t} for p, t in GRID])
+    names = [f"{p} {t:g}" for p, t in GRID]
+    given: dict[str, Any] = {"structure": "features", "features": x, "assume_winner": True}
+    return Study(names, **given | {"budget": 4000} | options)
+
+
+def test_keys_become_columns() -> None:
+    x = features(
+        [
+            {"model": "m", "prompt": "a", "temperature": 0.2},
+            {"model": "m", "prompt": "b", "temperature": 0.7},
+            {"model": "m", "prompt": "c"},
+        ]
+    )
+    assert x is not None
+    # prompt b, prompt c; temperature 0.7, unset
+    assert x.tolist() == [[0, 0, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1]]
+    numbers = features([{"temperature": 0.2}, {"temperature": 0.7}])
+    assert numbers is not None
+    assert numbers.tolist() == [[0.2], [0.7]]
+    assert features([{"model": "m"}, {"model": "m"}]) is None
+
+
+def test_a_winner_that_rests_on_the_structure_says_so() -> None:
+    verdict = played(grid(trust_structure=True)).verdict()
+    assert (verdict.kind, verdict.policy) == ("winner", "kind 0")
+    assert verdict.given == "the structure holds"
+
+
+def test_a_winner_that_the_structure_only_hastened_needs_no_excuse() -> None:
+    verdict = played(grid()).verdict()
+    assert (verdict.kind, verdict.policy, verdict.given) == ("winner", "kind 0", "")
+
+
+def test_what_is_known_of_the_grid_saves_duels() -> None:
+    spent = {
+        kind: sum(played(make(), seed).verdict().comparisons for seed in range(4))
+        for kind, make in {
+            "free": lambda: grid(structure="free", features=None),
+            "structured": grid,
+            "trusted": lambda: grid(trust_structure=True),
+        }.items()
+    }
+    assert spent["trusted"] < spent["structured"] < spent["free"]
+
+
+def test_a_stored_study_replays_and_resumes_under_its_structure_alone(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'grid.db'}"
+    with played(grid(trust_structure=True, store=store)) as study:
+        verdict, mark = study.verdict(), study.record_hash()
+    with grid(trust_structure=True, store=store) as again:
+        assert (again.verdict(), again.record_hash()) == (verdict, mark)
+        assert all(announced == recomputed for announced, recomputed in again.replay())
+        assert again.verdict().given == "the structure holds"
+    with pytest.raises(Exception, match="trust_structure: stored true, given false"):
+        grid(store=store)
+
+
+def test_a_file_describes_its_policies_and_the_report_names_the_condition(
+    study: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = study()
+    text = path.read_text().replace(
+        "decide:", "design: {structure: bradley-terry, trust_structure: true}\ndecide:"
+    )
+    path.write_text(text)
+    result = CliRunner().invoke(cli, ["run", str(path), "--json"])
+    verdict = json.loads(result.stdout)["verdict"]
+    assert verdict["kind"] == "winner"
+    assert verdict["given"] == "the structure holds"
+    assert "if the structure holds" in result.stderr
+
+
+def test_the_rows_of_a_wide_array_are_the_policies() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    study = Study(["a", "b", "c"], structure="auto", features=x)
+    assert study.settings["features"].startswith("sha256:")
+    assert study.ask() is not None
