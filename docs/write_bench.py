@@ -33,6 +33,23 @@ LADDER_HEAD = """\
 
 llm-po, a winner assumed: ratio to the floor (reference in brackets).
 """
+STRUCTURE = """\
+## Policies that hang together
+
+`bestpolicy bench structure`. llm-po, a winner assumed, confidence 0.95; what it was told about how
+the policies hang together, and whether proofs might rest on that
+([structure](../guide/structure.md)). Bradley-Terry is wrong on nonborda8 and cyc8.
+
+![comparisons](structure.svg)
+
+| instance | told | comparisons (ratio) | target | unfinished | wrong % [95 %] | runs |
+|---|---|---|---|---|---|---|"""
+MISFIT = """
+The misfit test of Bradley-Terry on uniformly asked pairs; where it holds the test may fire in at
+most {promised:.1%} of runs.
+
+| instance | holds | answers | refused % [95 %] | runs |
+|---|---|---|---|---|"""
 PEEKING = """\
 ## Looking after every answer
 
@@ -48,28 +65,53 @@ ASK = """\
 ## Processor time of one ask and one tell
 
 `bestpolicy bench ask`. A study in memory, {design}, median and 95 % over {calls:,} calls,
-milliseconds of one thread.
+milliseconds of one thread, on a machine that takes {yardstick:.1f} µs of it for `sum(range(1000))`.
 
 ![processor time](ask.svg)
 
-| policies | median | 95 % | target |
-|---|---|---|---|"""
+| policies | structure | median | 95 % | most | target |
+|---|---|---|---|---|---|"""
 
 
 def page() -> str:
     """The page as it should be."""
-    dueling, ask, peeking = (_read(name) for name in ("dueling", "ask", "peeking"))
+    dueling, ask, peeking, structure = (
+        _read(name) for name in ("dueling", "ask", "peeking", "structure")
+    )
     falling = [row for row in dueling["rows"] if row["ladder"]]
     table = [row for row in dueling["rows"] if not row["ladder"]]
     parts = [DUELING, *_instances(table), LADDER_HEAD, *_ladder(falling)]
+    parts.append(STRUCTURE)
+    for row in structure["rows"]:
+        told = row["told"] + (", trusted" if row["trusted"] else "")
+        missed = " (missed)" if row["target"] and row["mean"] > row["target"] else ""
+        broken = "" if row["wrong"]["passes"] else " BROKEN"
+        parts.append(
+            f"| {row['instance']} | {told} "
+            f"| {row['mean']:,.0f} ± {row['stderr']:,.0f} ({row['ratio']:.2f}) "
+            f"| {_number(row['target'])}{missed} | {row['unfinished']:.1%} "
+            f"| {_share(row['wrong'])}{broken} | {row['wrong']['n']:,} |"
+        )
+    parts.append(MISFIT.format(promised=structure["misfit"][0]["promised"]))
+    for row in structure["misfit"]:
+        holds = "no" if row["wrong"] else "yes"
+        parts.append(
+            f"| {row['instance']} | {holds} | {row['budget']:,} | {row['share']} | {row['n']:,} |"
+        )
+    parts.append("")
     parts.append(PEEKING.format(answers=peeking["answers"]))
     for row in peeking["rows"]:
         promise = "kept" if row["passes"] else "BROKEN"
         parts.append(f"| {row['rule']} | {_share(row)} | {row['n']:,} | {promise} |")
-    parts.append(ASK.format(design=ask["design"], calls=ask["rows"][0]["calls"]))
+    parts.append(
+        ASK.format(
+            design=ask["design"], calls=ask["rows"][0]["calls"], yardstick=ask["yardstick_us"]
+        )
+    )
     for row in ask["rows"]:
-        times = f"{row['median_ms']:.3f} | {row['p95_ms']:.3f}"
-        parts.append(f"| {row['policies']:,} | {times} | {row['target_ms'] or ''} |")
+        times = " | ".join(f"{row[name]:.3f}" for name in ("median_ms", "p95_ms", "max_ms"))
+        target = row["target_ms"] or ""
+        parts.append(f"| {row['policies']:,} | {row['structure']} | {times} | {target} |")
     return "\n".join([*parts, ""])
 
 

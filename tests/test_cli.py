@@ -36,9 +36,10 @@ def test_a_winner_is_told_under_the_promised_names(study: Study, command: Comman
     code, told, _ = command("run", study(), "--json")
     assert code == 0
     assert set(told["verdict"]) == {
-        "kind", "policy", "confidence", "survivors", "comparisons", "reason",
+        "kind", "policy", "confidence", "survivors", "comparisons", "reason", "given",
     }  # fmt: skip
     assert (told["verdict"]["kind"], told["verdict"]["policy"]) == ("winner", "good")
+    assert told["verdict"]["given"] is None
     assert [policy["id"] for policy in told["policies"]] == ["good", "fair", "poor"]
     assert set(told["policies"][0]) >= {
         "alive", "log_evidence_against", "comparisons", "wins", "ties", "losses", "strongest_rival",

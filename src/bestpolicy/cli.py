@@ -239,7 +239,8 @@ def bench(
 ) -> int:
     """Play a published table and print ours beside it.
 
-    NAME is dueling (comparisons and wrong verdicts), ask (processor time) or peeking (A/A tests).
+    NAME is dueling (comparisons and wrong verdicts), peeking (A/A tests), structure (what knowing
+    how policies hang together saves) or ask (processor time).
     """
     import re
     from importlib import import_module

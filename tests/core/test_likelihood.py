@@ -108,7 +108,7 @@ def test_delta_is_spent_once() -> None:
 
 
 def test_an_answer_lost_for_good_counts_as_the_worst() -> None:
-    known = Likelihood.blank(3, trusted=True)
+    known = Likelihood.blank(3, 3, trusted=True)
     lost = known.told(None, 0.8, 0.3)
     for y in (0.0, 0.5, 1.0):
         assert lost.said <= known.told(y, 0.8, 0.3).said

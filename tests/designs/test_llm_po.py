@@ -122,7 +122,7 @@ def test_a_draw_moves_ratings_towards_each_other() -> None:
 def test_the_leader_is_the_survivor_with_the_best_rating_and_no_evidence_against_it() -> None:
     state = state_after(200)
     b, c = state.beliefs, state.certificate
-    leader = int(scores(b, c).argmin())
+    leader = int(scores(b, c, c.alive).argmin())
     assert leader == 0
     assert lead(b, c, leader) > 0
     c.alive[:] = [True, False, False, False, False]

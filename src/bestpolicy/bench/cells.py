@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
@@ -26,8 +27,9 @@ from bestpolicy.bench.shares import Share, share
 from bestpolicy.core.loop import rollout
 from bestpolicy.core.nouns import Verdict
 from bestpolicy.core.rng import stream
+from bestpolicy.core.strengths import Structure
 from bestpolicy.worlds import truth
-from bestpolicy.worlds.preference import INSTANCES, Preference, shuffled
+from bestpolicy.worlds.preference import INSTANCES, STRUCTURES, Preference, renumbered
 
 CHUNK = 20  # replications per task: small enough to share out evenly, large enough to be worth it
 
@@ -43,10 +45,22 @@ class Cell:
     cap: int
     replications: int
     indifference: float = 0.0
+    structure: str = "free"
+    trust: bool = False
 
     @property
     def name(self) -> str:
-        return self.design if self.assume_winner else f"{self.design}, winner or none"
+        name = self.design if self.assume_winner else f"{self.design}, winner or none"
+        if self.structure != "free":
+            name += f", {self.structure}" + (" trusted" if self.trust else "")
+        return name
+
+    def assumed(self, order: NDArray[np.intp]) -> Structure | None:
+        """The structure told to the design, policies renumbered by `order`."""
+        if self.structure == "free":
+            return None
+        x = STRUCTURES[self.instance]()[0][order] if self.structure == "features" else None
+        return Structure.of(x, len(order), trust=self.trust)
 
     @property
     def floor(self) -> float:
@@ -168,13 +182,15 @@ def _line(result: Result) -> str:
 
 def _once(cell: Cell, instance: Preference, seed: int, r: int) -> Run:
     # The same numbering for every design: they meet the same worlds.
-    world = shuffled(instance, stream(seed, f"bench/policies/{cell.instance}", r))
+    order = stream(seed, f"bench/policies/{cell.instance}", r).permutation(instance.policies)
+    world = renumbered(instance, order)
     design = designs.make(
         cell.design,
         policies=world.policies,
         delta=cell.delta,
         indifference=cell.indifference,
         assume_winner=cell.assume_winner,
+        structure=cell.assumed(order),
     )
     name = f"bench/{cell.instance}/{cell.name}/{cell.delta}"
     verdict = rollout(design, world, stream(seed, name, r), budget=cell.cap)

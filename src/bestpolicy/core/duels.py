@@ -85,7 +85,7 @@ class Duels:
         strengths = None if self.structure is None else self.structure.strengths(K)
         beliefs, known = Beliefs.blank(K, strengths), None
         if strengths is not None and self.structure is not None:
-            known = Likelihood.blank(K, trusted=self.structure.trust)
+            known = Likelihood.blank(K, len(strengths.mean), trusted=self.structure.trust)
         return DuelState(0, rows, beliefs, Certificate.blank(K, self.ledger), known)
 
     def ask(

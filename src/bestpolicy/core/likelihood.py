@@ -10,10 +10,11 @@ are e-processes: the truth is among the λ of its own null, so the maximum is at
 likelihood, whatever rule asked; I is any set of policies, taken so that few are above j at the
 maximum (a policy that no θ makes the best leaves for next to nothing). UI_j uses the structure's
 forecasts, misfit those of everybody.
-A rival leaves when (UI_j + E_j) / 2 >= 1 / (0.9 delta), E_j the bets of core/certificate.py; the
-misfit test takes the other 0.1 delta as its level. A wrong winner needs the best policy to leave,
-one null, so there is no union over rivals. Valid *if the structure holds*; when the test says it
-does not, all of this is withdrawn and the bets alone, at the full delta, decide.
+A rival leaves when w UI_j + (1 - w) E_j >= 1 / (0.9 delta), E_j the bets of core/certificate.py and
+w = 3 / (3 + d), as each of the d free numbers makes UI_j dearer; the misfit test takes the other
+0.1 delta as its level. A wrong winner needs the best policy to leave, one null, so there is no
+union over rivals. Valid *if the structure holds*; when the test says it does not, all of this is
+withdrawn and the bets alone, at the full delta, decide.
 
 A maximum is never taken on faith: q with Σ n (y - q) z = Σ κ_i u_i, κ >= 0, bounds it from above by
 Σ n (q log q + (1-q) log (1-q)), the Lagrangian dual, also where the data are separable.
@@ -33,13 +34,15 @@ from numpy.typing import NDArray
 from bestpolicy.core.nouns import Array
 from bestpolicy.core.strengths import PRIOR_SD, Strengths
 
+DEAR = 3.0  # free numbers at which likelihood and bets weigh the same
 MISFIT_SHARE = 0.1  # of delta; what the structure proves gets the rest
-HALF = log(2)
 CHECKED_EVERY, SELDOM = 0.03, 10  # share of the answers so far, and the least number
 MOST_AT_ONCE = 2000  # rivals times (10 + d^2) in one check: no call may take long
 PACED_EVERY = 1.15
 EXTREMES, STEPS = 12, 40
 MOST_STEPS, SWEEPS, MOST_LIMITS = 30, 12, 4
+
+Floats = Array | np.float64
 
 
 class Seen(NamedTuple):
@@ -63,6 +66,7 @@ class Likelihood:
     foretold: float  # log product of everybody's forecasts
     out: NDArray[np.bool_]  # (K,) proven, if the structure holds, not to be the best
     trusted: bool  # whether that counts: asked for, and the misfit test has never fired
+    weight: float  # w, of the likelihood beside the bets
     next: int  # the answer after which to look again
     misfit: float = 0.0  # log evidence against the structure, at its highest
     regret: float = 0.0  # by how much the forecasts fell short of the best λ found since
@@ -71,8 +75,22 @@ class Likelihood:
     paced: int = 0  # the answer after which to reckon the pace again
 
     @classmethod
-    def blank(cls, policies: int, *, trusted: bool) -> Likelihood:
-        return cls(0.0, 0.0, np.zeros(policies, dtype=np.bool_), trusted, SELDOM)
+    def blank(cls, policies: int, d: int, *, trusted: bool) -> Likelihood:
+        out = np.zeros(policies, dtype=np.bool_)
+        return cls(0.0, 0.0, out, trusted, DEAR / (DEAR + d), SELDOM)
+
+    def bar(self, delta: float) -> float:
+        """What log UI_j must reach where the bets have nothing."""
+        return leave_bar(delta) - log(self.weight)
+
+    def bets_bar(self, delta: float) -> float:
+        """What log E_j must reach where the likelihood has nothing."""
+        return leave_bar(delta) - log(1 - self.weight)
+
+    def joined(self, ui: Floats, evidence: Floats) -> Floats:
+        """log (w UI_j + (1 - w) E_j)."""
+        together: Floats = np.logaddexp(log(self.weight) + ui, log(1 - self.weight) + evidence)
+        return together
 
     def told(self, y: float | None, said: float, foretold: float) -> Likelihood:
         """After an answer that was foretold so; one lost for good counts as the worst of both."""
@@ -84,7 +102,7 @@ class Likelihood:
 
     def bets(self, evidence: Array, delta: float) -> Likelihood:
         """Who leaves by the bets' half alone."""
-        gone = evidence >= leave_bar(delta) + HALF
+        gone = evidence >= self.bets_bar(delta)
         return replace(self, out=self.out | gone) if (gone & ~self.out).any() else self
 
     def checked(
@@ -110,13 +128,13 @@ class Likelihood:
             return found
         near = nearest(strengths, lead, rivals)
         bar = leave_bar(delta)
-        hoped = np.logaddexp(near.distance - found.regret, evidence[rivals]) - HALF
+        hoped = self.joined(near.distance - found.regret, evidence[rivals])
         able = np.flatnonzero(hoped >= bar)
         most = max(2, MOST_AT_ONCE // (10 + len(strengths.mean) ** 2))
         out = self.out.copy()
         for r in able[np.argsort(-near.distance[able])][:most]:
             ui = self.said - ceiling(seen, strengths.mean, near.limits[r])
-            out[rivals[r]] = np.logaddexp(ui, evidence[rivals[r]]) - HALF >= bar
+            out[rivals[r]] = self.joined(np.float64(ui), evidence[rivals[r]]) >= bar
         found = replace(found, out=out, near=near, next=t + 1 if len(able) > most else later)
         if t < self.paced:
             return found

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from bestpolicy.core.certificate import Ledger
 from bestpolicy.core.duels import Duels, DuelState, first, scores
 from bestpolicy.core.forecast import EDGE, RATED, RIVAL, RIVAL_OF_ALL, SHRINK, STRUCTURED, weigh
-from bestpolicy.core.likelihood import HALF, best_pair, leave_bar
+from bestpolicy.core.likelihood import best_pair
 from bestpolicy.core.nouns import Array, Rng
 
 BOLD = 1.3  # how far challengers are drawn from their rating, in sd
@@ -98,11 +98,11 @@ def trusting(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int] | No
         return None
     rivals, distance = known.near.rivals[still], np.maximum(known.near.distance[still], 1e-3)
     gap = np.where(state.alive, b.strengths.rating, -inf).max() - b.strengths.rating[rivals]
-    bar = leave_bar(ledger.delta) + HALF + OVERSHOOT
     q = 1 / (1 + np.exp(np.maximum(gap, 0.05)))
     speed = log(2) + q * np.log(q) + (1 - q) * np.log(1 - q)
+    bar = known.bets_bar(ledger.delta) + OVERSHOOT
     by_bets = np.maximum(bar - np.maximum(state.certificate.evidence[rivals], 0), 0) / speed
-    need = bar + known.regret
+    need = known.bar(ledger.delta) + OVERSHOOT + known.regret
     # While the bets are made the likelihood grows too, and takes care of those that are far.
     alone = SLOWER * state.told * (need / distance - 1)
     order = np.argsort(-alone)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from bestpolicy.core.nouns import Array, Comparison, ConfigError, Context, Outcome, Rng, World
@@ -169,7 +169,11 @@ class Failing:
 
 def shuffled(world: Preference, rng: Rng) -> Preference:
     """The same world with its policies renumbered, so that no number is worth knowing."""
-    order = rng.permutation(world.policies)
+    return renumbered(world, rng.permutation(world.policies))
+
+
+def renumbered(world: Preference, order: NDArray[np.intp]) -> Preference:
+    """The same world, its policy order[i] now number i."""
     return replace(world, p=world.p[np.ix_(order, order)])
 
 
