@@ -104,6 +104,19 @@ def test_a_file_describes_its_policies_and_the_report_names_the_condition(
     assert "if the structure holds" in result.stderr
 
 
+def test_a_rival_that_ties_with_the_best_does_not_keep_the_others_in() -> None:
+    x = features([{"prompt": p, "temperature": t} for p, t in GRID])
+    names = [f"{p} {t:g}" for p, t in GRID]
+    study = Study(names, structure="features", features=x, trust_structure=True, budget=500)
+    rng = stream(0, "test/tied")
+    while duel := study.ask():  # the temperature makes no difference
+        gap = WORTH[duel.left.split()[0]] - WORTH[duel.right.split()[0]]
+        study.tell(duel, "left" if rng.random() < expit(gap) else "right")
+    verdict = study.verdict()
+    assert verdict.kind == "undecided"
+    assert {name.split()[0] for name in verdict.survivors} == {"kind"}
+
+
 def test_the_rows_of_a_wide_array_are_the_policies() -> None:
     x = np.random.default_rng(0).normal(size=(3, 4))
     study = Study(["a", "b", "c"], structure="auto", features=x)

@@ -86,7 +86,7 @@ def headline(verdict: Verdict[str]) -> str:
             still = (
                 "no policy is ruled out" if not verdict.survivors else f"still possible: {names}"
             )
-            return f"undecided; {still}"
+            return f"undecided; {still}" + (f" (if {verdict.given})" if verdict.given else "")
 
 
 def policy_table(at: Snapshot) -> Table:
