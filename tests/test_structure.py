@@ -107,7 +107,7 @@ def test_a_file_describes_its_policies_and_the_report_names_the_condition(
 def test_a_rival_that_ties_with_the_best_does_not_keep_the_others_in() -> None:
     x = features([{"prompt": p, "temperature": t} for p, t in GRID])
     names = [f"{p} {t:g}" for p, t in GRID]
-    study = Study(names, structure="features", features=x, trust_structure=True, budget=500)
+    study = Study(names, structure="features", features=x, trust_structure=True, budget=1000)
     rng = stream(0, "test/tied")
     while duel := study.ask():  # the temperature makes no difference
         gap = WORTH[duel.left.split()[0]] - WORTH[duel.right.split()[0]]

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 DELTA = 0.05
 # instance, structure, runs, cap; then what is aimed at when it only steers, and when trusted
 TOLD: tuple[tuple[str, str, int, int, float | None, float | None], ...] = (
-    ("feat32", "features", 400, 6000, 620, 450),
-    ("mid16", "bradley-terry", 400, 6000, 964, 1100),
-    ("nonborda8", "bradley-terry", 400, 3000, None, None),
-    ("cyc8", "bradley-terry", 400, 3000, None, None),
+    ("feat32", "features", 200, 6000, 620, 450),
+    ("mid16", "bradley-terry", 200, 6000, 964, 1100),
+    ("nonborda8", "bradley-terry", 200, 3000, None, None),
+    ("cyc8", "bradley-terry", 200, 3000, None, None),
 )
-WIDE = ("feat1000", "features", 40, 8000, None, 1600)  # too dear to play untrusted
+WIDE = ("feat1000", "features", 20, 8000, None, 1600)  # too dear to play untrusted
 MISFITS = (("nonborda8", 3000, True), ("cyc8", 3000, True), ("mid16", 3000, False))
 
 
@@ -90,13 +90,13 @@ def cells(quick: bool, replications: int | None = None) -> dict[Cell, float | No
     """What is played, and what is aimed at."""
     found: dict[Cell, float | None] = {}
     for instance, structure, runs, cap, steered, trusted in TOLD:
-        count = replications or (runs // 10 if quick else runs)
+        count = replications or (runs // 5 if quick else runs)
         found[Cell(instance, "llm-po", True, DELTA, cap, count)] = None
         for trust, target in ((False, steered), (True, trusted)):
             told = Cell(instance, "llm-po", True, DELTA, cap, count, 0.0, structure, trust)
             found[told] = target
     instance, structure, runs, cap, _, target = WIDE
-    count = replications or (runs // 10 if quick else runs)
+    count = replications or (runs // 5 if quick else runs)
     found[Cell(instance, "llm-po", True, DELTA, cap, count, 0.0, structure, True)] = target
     return found
 

@@ -38,7 +38,7 @@ BONUS = 0.2  # head start of the leader as opponent
 FADE = 60.0  # comparisons of j until it halves, while few have left
 ANY_PAIR = 0.05  # share of questions about any pair at all, while the structure is trusted
 OVERSHOOT = 1.0  # nats that a bar is passed by and a forecast is off
-OTHERS = 0.25  # share of such questions about any rival instead of the least refuted
+HOPELESS = 20.0  # part of the evidence needed that a rival must have reached to be aimed at
 SLOWER = 2.0  # while bets are made the likelihood grows that much slower than so far
 WARY = 1.5  # the cost by likelihood is taken for that many times what is reckoned
 WIDE = 8.0  # no forecaster's draw is wider than that of so many comparisons
@@ -111,7 +111,8 @@ def trusting(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int] | No
     if known.pace * max(need - float(distance.min()), 0) * WARY > together:
         return None
     # A rival that ties with the leader is never refuted; the others must not wait for that.
-    aim = rng.integers(len(rivals)) if rng.random() < OTHERS else distance.argmin()
+    hoped = distance >= min(need / HOPELESS, float(distance.max()))
+    aim = int(np.where(hoped | (rng.random() < 0.5), distance, inf).argmin())
     return best_pair(b.strengths, known.near.towards[still][aim], b.strengths.cov)
 
 
