@@ -266,7 +266,9 @@ def _draw(axes: Axes, rows: Sequence[Row]) -> None:
     """Ratio to the floor: a dot with its standard error, the reference as a hollow square."""
     instances = list(dict.fromkeys(row["instance"] for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows))
+    designs = list(dict.fromkeys(method.removesuffix(OR_NONE) for method in methods))
     for m, method in enumerate(methods):
+        color = f"C{designs.index(method.removesuffix(OR_NONE))}"
         own = [row for row in rows if row["method"] == method]
         shift = (m - (len(methods) - 1) / 2) * 0.8 / max(len(methods), 1)
         x = [instances.index(row["instance"]) + shift for row in own]
@@ -274,10 +276,10 @@ def _draw(axes: Axes, rows: Sequence[Row]) -> None:
             x,
             [row["ratio"] for row in own],
             yerr=[2 * (row["stderr"] or 0) / row["floor"] for row in own],
-            fmt="o",
+            fmt="^" if method.endswith(OR_NONE) else "o",
             markersize=4,
             label=method,
-            color=f"C{m}",
+            color=color,
         )
         known = [
             (at, row["reference"] / row["floor"])
@@ -285,7 +287,7 @@ def _draw(axes: Axes, rows: Sequence[Row]) -> None:
             if row["reference"]
         ]
         axes.plot(
-            [at for at, _ in known], [y for _, y in known], "s", mfc="none", color=f"C{m}", ms=6
+            [at for at, _ in known], [y for _, y in known], "s", mfc="none", color=color, ms=6
         )
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_yscale("log")
