@@ -125,6 +125,8 @@ def test_every_part_of_a_right_file_arrives(good: Callable[..., StudyFile], tmp_
         "indifference": 0.0,
         "assume_winner": True,
         "reuse_inputs": True,
+        "cluster": None,
+        "sentinels": 0.0,
         "design": "llm-po",
         "budget": {"comparisons": 200, "minutes": 30.0},
         "store": f"sqlite:///{tmp_path.resolve()}/tickets.db",

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 import bestpolicy.study.study as front
-from bestpolicy.core.loop import Fold
-from bestpolicy.core.nouns import Outcome, Settings, Store, StoreError, Verdict
+from bestpolicy.core.nouns import Outcome, Settings, Store, StoreError
 from bestpolicy.core.rng import stream
 from bestpolicy.duel import Duel, Tally
 from bestpolicy.store import open_store
-from bestpolicy.study import Study, record
+from bestpolicy.study import Study, questions
+from bestpolicy.study.record import Reading
+from bestpolicy.study.settings import Budget
 from crash.workers import judge
 from tiny import Tiny
 
@@ -94,15 +95,14 @@ def test_the_order_of_telling_leaves_no_trace() -> None:
 
 
 def test_folding_answers_as_they_are_told_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def as_told(fold: Fold[Any], verdict: Verdict[int], answers: dict[int, Outcome]) -> Any:
-        for outcome in list(answers.values())[fold.told :]:
-            if not verdict.final:
-                fold.state = fold.design.tell(fold.state, (outcome,))
-                fold.told += 1
-                verdict = fold.design.verdict(fold.state)
-        return verdict
+    def as_told(self: Reading, answers: dict[int, Outcome], late: set[int]) -> None:
+        for outcome in list(answers.values())[self.fold.told :]:
+            if not self.found.final:
+                self.fold.state = self.design.tell(self.fold.state, (outcome,))
+                self.fold.told += 1
+                self.found = self.design.verdict(self.fold.state)
 
-    monkeypatch.setattr(record, "_advance", as_told)
+    monkeypatch.setattr(Reading, "advance", as_told)
     with pytest.raises(AssertionError):
         the_order_of_telling_leaves_no_trace()
 
@@ -184,7 +184,7 @@ def test_minutes_end_a_study_too(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     study = tiny(budget={"minutes": 2, "comparisons": 100})
-    study._budget = type(study._budget)(100, 2, opened=0.0)
+    study._questions._budget = Budget(100, 2, opened=0.0)
     assert study.ask()
     now[0] = 121.0
     assert study.ask() is None
@@ -237,7 +237,7 @@ def test_streams_that_restart_with_the_process_are_caught(
 
     monkeypatch.setattr(front, "open_store", restarting)
     monkeypatch.setattr(
-        front, "stream", lambda seed, name, _: stream(seed, name, next(steps[name]))
+        questions, "stream", lambda seed, name, _: stream(seed, name, next(steps[name]))
     )
     with pytest.raises(AssertionError):
         resumes_as_if_never_closed(tmp_path)
@@ -306,9 +306,9 @@ def test_a_study_that_does_not_read_on_before_it_asks_still_gets_a_number_of_its
 ) -> None:
     one, two = tiny(store=url(tmp_path)), tiny(store=url(tmp_path))
     one.ask(2)
-    plan = two._plan(1)
+    plan = two._questions.plan(1)
     assert two._record.ask(plan) is False
-    assert [c.id for c in two._plan(1)] == [2]
+    assert [c.id for c in two._questions.plan(1)] == [2]
     one.close()
     two.close()
 

@@ -94,6 +94,7 @@ def snapshot(
         tallies=tuple(study.tallies().values()),
         pairs=pairs,
         outcomes=tuple(outcomes),
+        doubts=tuple(study.doubts()),
         order=file.section.judge.order,
         budget=file.section.budget.comparisons,
         in_flight=len(study.in_flight()),

@@ -63,6 +63,10 @@ class DecideSection(Section):
     )
     assume_winner: bool = Field(False, description="true or false")
     reuse_inputs: bool = Field(False, description="true or false")
+    cluster: str | None = Field(None, min_length=1, description="a column of the inputs")
+    sentinels: float = Field(
+        0.0, ge=0, lt=0.5, allow_inf_nan=False, description="at least 0 and below 0.5"
+    )
 
 
 class BudgetSection(Section):

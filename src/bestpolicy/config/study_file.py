@@ -96,6 +96,8 @@ class StudyFile:
             "indifference": section.decide.indifference,
             "assume_winner": section.decide.assume_winner,
             "reuse_inputs": section.decide.reuse_inputs,
+            "cluster": section.decide.cluster,
+            "sentinels": section.decide.sentinels,
             "design": section.design.name,
             "budget": budget or None,
             "inputs": self.rows,
@@ -138,6 +140,7 @@ def load(path: str) -> StudyFile:
         faults.append(page.fault(("design", "name"), message))
     database, store_faults = _database(page, section)
     faults += store_faults
+    faults += _cluster(page, section, rows)
     if not faults:
         faults += _impossible(page, section, len(policies), rows)
     if faults:
@@ -265,6 +268,22 @@ def _structure(file: StudyFile) -> list[Fault]:
     except ConfigError as error:
         return [fault(("design",), str(error))]
     return []
+
+
+def _cluster(page: Page, section: StudySection, rows: tuple[Row, ...] | None) -> list[Fault]:
+    column = section.decide.cluster
+    if column is None:
+        return []
+    place = ("decide", "cluster")
+    if section.decide.reuse_inputs:
+        message = "does not go with reuse_inputs, which draws rows independently"
+        return [page.fault(place, message)]
+    known = columns(rows or ())
+    if column in known:
+        return []
+    allowed = ", ".join(sorted(known)) if known else "none, as the study has no inputs"
+    message = f"no column {column!r} in inputs; columns: {allowed}{near(column, known)}"
+    return [page.fault(place, message)]
 
 
 def _impossible(

@@ -40,23 +40,36 @@ class Ledger:
     win: float
     close: float
     indifference: float
+    confidence: float  # that is promised; 1 - delta, less what is kept for other errors
 
     @classmethod
-    def of(cls, delta: float, *, indifference: float = 0.0, assume_winner: bool = False) -> Ledger:
+    def of(
+        cls,
+        delta: float,
+        *,
+        indifference: float = 0.0,
+        assume_winner: bool = False,
+        spare: float = 0.0,
+    ) -> Ledger:
+        """`spare` is the share of delta that is left to errors outside of the certificate."""
+        promised, delta = 1 - delta, (1 - spare) * delta
         eps = indifference > 0
         if assume_winner:  # the last survivor wins, so a drop is all that can go wrong
             drop, win, close = (0.5, 0.0, 0.5) if eps else (1.0, 0.0, 0.0)
         else:
             drop, win, close = (0.1, 0.5, 0.4) if eps else (0.1, 0.9, 0.0)
-        return cls(delta, _bar(drop * delta), _bar(win * delta), _bar(close * delta), indifference)
+        return cls(
+            delta,
+            _bar(drop * delta),
+            _bar(win * delta),
+            _bar(close * delta),
+            indifference,
+            promised,
+        )
 
     @property
     def assume_winner(self) -> bool:
         return self.win == inf
-
-    @property
-    def confidence(self) -> float:
-        return 1 - self.delta
 
 
 @dataclass(slots=True)

@@ -10,11 +10,12 @@ are e-processes: the truth is among the λ of its own null, so the maximum is at
 likelihood, whatever rule asked; I is any set of policies, taken so that few are above j at the
 maximum (a policy that no θ makes the best leaves for next to nothing). UI_j uses the structure's
 forecasts, misfit those of everybody.
-A rival leaves when w UI_j + (1 - w) E_j >= 1 / (0.9 delta), E_j the bets of core/certificate.py and
-w = 3 / (3 + d), as each of the d free numbers makes UI_j dearer; the misfit test takes the other
-0.1 delta as its level. A wrong winner needs the best policy to leave, one null, so there is no
-union over rivals. Valid *if the structure holds*; when the test says it does not, all of this is
-withdrawn and the bets alone, at the full delta, decide.
+A rival leaves when w UI_j + (1 - w) E_j >= 1 / (0.95 delta), E_j the bets of core/certificate.py
+and w = 1 / (1 + 2 d): each of the d free numbers makes UI_j dearer, and the hardest rivals leave by
+bets in any case. The misfit test takes the other 0.05 delta as its level. A wrong winner needs the
+best policy to leave, one null, so there is no union over rivals. Valid *if the structure holds*;
+when the test says it does not, all of this is withdrawn and the bets alone, at the full delta,
+decide.
 
 A maximum is never taken on faith: q with Σ n (y - q) z = Σ κ_i u_i, κ >= 0, bounds it from above by
 Σ n (q log q + (1-q) log (1-q)), the Lagrangian dual, also where the data are separable.
@@ -34,8 +35,8 @@ from numpy.typing import NDArray
 from bestpolicy.core.nouns import Array
 from bestpolicy.core.strengths import PRIOR_SD, Strengths
 
-DEAR = 3.0  # free numbers at which likelihood and bets weigh the same
-MISFIT_SHARE = 0.1  # of delta; what the structure proves gets the rest
+DEAR = 0.5  # free numbers at which likelihood and bets would weigh the same
+MISFIT_SHARE = 0.05  # of delta; what the structure proves gets the rest
 CHECKED_EVERY, SELDOM = 0.03, 10  # share of the answers so far, and the least number
 MOST_AT_ONCE = 2000  # rivals times (10 + d^2) in one check: no call may take long
 PACED_EVERY = 1.15

@@ -32,8 +32,10 @@ def make(
     indifference: float = 0.0,
     assume_winner: bool = False,
     structure: Structure | None = None,
+    spare: float = 0.0,
 ) -> Design[Any]:
-    """The design `name` for that many policies; `delta` is 1 - confidence where that rounds off."""
+    """The design `name` for that many policies; `delta` is 1 - confidence where that rounds off,
+    and `spare` the share of it that is kept for other errors than the certificate's."""
     if name not in names():
         near = get_close_matches(name, names(), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -42,6 +44,7 @@ def make(
         1 - confidence if delta is None else delta,
         indifference=indifference,
         assume_winner=assume_winner,
+        spare=spare,
     )
     made: Design[Any] = import_module(f"{__name__}.{name.replace('-', '_')}").design(
         policies, ledger

@@ -36,7 +36,7 @@ from bestpolicy.core.nouns import Array, Rng
 BOLD = 1.3  # how far challengers are drawn from their rating, in sd
 BONUS = 0.2  # head start of the leader as opponent
 FADE = 60.0  # comparisons of j until it halves, while few have left
-ANY_PAIR = 0.05  # share of questions about any pair at all, while the structure is trusted
+ANY_PAIR = 0.04  # share of questions about any pair at all, while the structure is trusted
 OVERSHOOT = 1.0  # nats that a bar is passed by and a forecast is off
 HOPELESS = 20.0  # part of the evidence needed that a rival must have reached to be aimed at
 SLOWER = 2.0  # while bets are made the likelihood grows that much slower than so far

@@ -11,6 +11,18 @@ import numpy as np
 
 from bestpolicy.core.evidence import by_counts, share_interval
 from bestpolicy.core.nouns import Interval, Outcome, Standing, Verdict
+from bestpolicy.core.watch import FALSE_ALARM, Doubt
+
+SAYS = {
+    "drift": "the judge has changed: answers to the same pairs are not what they were, as seen "
+    "{after}. What came before is set aside, and the verdict is about the judge as he is now",
+    "repeats": "the answers of a pair repeat each other more than separate answers would, as seen "
+    "{after}. No verdict is given: name the column of the inputs that tells which belong together "
+    "(cluster), or tell what several people say of one duel as one answer",
+    "lateness": "answers that come late say other things than those that come at once, as seen "
+    "{after}. Evidence reads answers in the order of asking, so this does no harm unless the late "
+    "ones are given up",
+}
 
 
 class Counts(Protocol):
@@ -64,6 +76,7 @@ class Snapshot:
     tallies: tuple[Counts, ...]
     pairs: Mapping[tuple[int, int], Pair]
     outcomes: tuple[Outcome, ...]
+    doubts: tuple[Doubt, ...]
     order: str
     budget: int | None
     in_flight: int
@@ -135,8 +148,15 @@ class Snapshot:
             remedy = "" if self.order == "both" else "; judge.order: both takes it out"
             told.append(
                 f"the judge favours a position: what is shown first wins {p.value:.1%} "
-                f"[{p.low:.1%}, {p.high:.1%}]{remedy}"
+                f"[{p.low:.1%}, {p.high:.1%}]{remedy} (a false alarm in at most "
+                f"{1 - self.confidence:.0%} of studies)"
             )
+        told += [
+            SAYS[doubt.about].format(after=f"after {_list(doubt.raised)} answers")
+            + f" (a false alarm in at most {FALSE_ALARM:.0%} of studies)"
+            for doubt in self.doubts
+            if doubt.raised
+        ]
         if self.lost:
             told.append(
                 f"{self.lost} duels have no answer and count at their worst; a loss that depends "
@@ -155,6 +175,10 @@ def _both_orders(feedback: str) -> tuple[float, float] | None:
         return None
     said = json.loads(feedback)
     return said["left_share_shown_first"], said["left_share_shown_second"]
+
+
+def _list(numbers: tuple[int, ...]) -> str:
+    return " and ".join(f"{number:,}" for number in numbers)
 
 
 def _side(share: float) -> int:

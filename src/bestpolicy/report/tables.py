@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bestpolicy.core.nouns import Interval, Verdict
+from bestpolicy.core.watch import FALSE_ALARM
 from bestpolicy.report.snapshot import Snapshot
 
 MOST_ROWS = 20
@@ -30,6 +31,14 @@ def as_json(at: Snapshot) -> dict[str, Any]:
             "tie_share_interval": _bounds(judge.ties),
             "self_agreement": _value(judge.agreement),
             "self_agreement_interval": _bounds(judge.agreement),
+            "doubts": {
+                doubt.about: {
+                    "log_evidence": doubt.evidence,
+                    "raised_after": list(doubt.raised),
+                    "false_alarm": FALSE_ALARM,
+                }
+                for doubt in at.doubts
+            },
         },
         "warnings": at.warnings(),
         "study": {"name": at.name, "hash": at.hash, "seed": at.seed},

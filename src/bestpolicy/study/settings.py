@@ -10,6 +10,7 @@ from typing import Any, cast
 from bestpolicy.core.nouns import Array, ConfigError, Design
 from bestpolicy.core.strengths import Structure
 from bestpolicy.duel import nearest
+from bestpolicy.inputs import Inputs
 
 STRUCTURES = ("free", "bradley-terry", "features", "auto")
 BUDGETS = ("comparisons", "minutes", "usd")
@@ -56,6 +57,16 @@ def policy_names(policies: object) -> tuple[str, ...]:
     if len(policies) < 2:
         raise ConfigError(f"policies: at least two are needed to compare, saw {list(policies)}")
     return tuple(policies)
+
+
+def inputs_of(inputs: object, reuse: bool, cluster: object) -> Inputs | None:
+    """The rows that duels are about, if they are about any."""
+    if inputs is None:
+        if cluster is not None:
+            raise ConfigError("cluster names a column of the inputs, and there are none")
+        return None
+    column = None if cluster is None else text("cluster", cluster)
+    return Inputs(inputs, reuse=reuse, cluster=column)
 
 
 def structure_of(

@@ -23,15 +23,16 @@ from bestpolicy.core.nouns import (
     StoreError,
     Verdict,
 )
-from bestpolicy.core.rng import stream
+from bestpolicy.core.watch import Doubt
 from bestpolicy.duel import Duel, Tally, Winner, share
-from bestpolicy.inputs import Inputs
 from bestpolicy.store import open_store
 from bestpolicy.store.rows import body, digest
-from bestpolicy.study.record import Record
+from bestpolicy.study.questions import Questions
+from bestpolicy.study.record import SPARE, Record
 from bestpolicy.study.settings import (
     budget_of,
     claim,
+    inputs_of,
     of_size,
     policy_names,
     share_between,
@@ -39,8 +40,6 @@ from bestpolicy.study.settings import (
     text,
     whole,
 )
-
-BLOCK = 1024  # sides are drawn in blocks: one generator costs more than a thousand coins
 
 
 class Study:
@@ -63,6 +62,10 @@ class Study:
       row at most once, so that answers are not repeats of each other; when the pair to compare
       next has met all rows, the study ends undecided. `reuse_inputs=True` draws rows
       independently with replacement, and the verdict is then about this very list of rows.
+    - `cluster`: a column of the inputs; rows that share its value belong together (turns of one
+      conversation) and count as one input. Rows that are the same are one input in any case.
+    - `sentinels`: the share of duels that ask an earlier pair once more, to notice a judge who
+      changes; 0.05 is a good one for people and for models behind an API.
     - `store`: "sqlite:///file.db" keeps the record and resumes from it; None forgets.
     - `name`: one store may hold several studies.
     """
@@ -84,17 +87,20 @@ class Study:
         seed: int = 0,
         name: str = "study",
         reuse_inputs: bool = False,
+        cluster: str | None = None,
+        sentinels: float = 0.0,
     ) -> None:
         self.policies = policy_names(policies)
         self.name = text("name", name)
         self.seed = whole("seed", seed, 0)
-        self._budget = budget_of(budget)
+        limits = budget_of(budget)
         reuse = claim("reuse_inputs", reuse_inputs)
-        self._inputs = None if inputs is None else Inputs(inputs, reuse=reuse)
+        self._inputs = inputs_of(inputs, reuse, cluster)
+        again = share_between("sentinels", sentinels, 0.0, 0.5, low_counts=True)
         zone = share_between("indifference", indifference, 0.0, 0.5, low_counts=True)
         assumed = structure_of(structure, features, trust_structure, len(self.policies), zone)
         described = None if assumed is None else assumed.features
-        self.settings: Mapping[str, Any] = {
+        settings: dict[str, Any] = {
             "policies": list(self.policies),
             "confidence": share_between("confidence", confidence, 0.5, 1.0, low_counts=False),
             "structure": structure,
@@ -107,6 +113,9 @@ class Study:
             "reuse_inputs": reuse,
             "seed": seed,
         }
+        if again:
+            settings["sentinels"] = again
+        self.settings: Mapping[str, Any] = settings
         if isinstance(design, str):
             self._design: Design[Any] = designs.make(
                 design,
@@ -115,6 +124,7 @@ class Study:
                 indifference=self.settings["indifference"],
                 assume_winner=assume_winner,
                 structure=assumed,
+                spare=SPARE,
             )
         elif assumed is not None:
             raise ConfigError(
@@ -123,9 +133,9 @@ class Study:
             )
         else:
             self._design = of_size(design, len(self.policies))
-        self._sides: tuple[int, list[int]] = (-1, [])
         self._lock = RLock()
         self._record = Record(open_store(store, name, self.settings), self._design, self._inputs)
+        self._questions = Questions(self._record, self._inputs, limits, seed, again)
         try:
             self._record.catch_up()
         except BaseException:
@@ -171,7 +181,7 @@ class Study:
         with self._lock:
             self._record.catch_up()
             found = self._record.found
-            over = None if found.final else self._why_over()
+            over = None if self._record.over else self._questions.why_over()
         if over is not None:
             found = replace(found, reason=f"{found.reason}; {over}" if found.reason else over)
         return self._named(found)
@@ -181,6 +191,12 @@ class Study:
         with self._lock:
             self._record.catch_up()
             return self._design.standing(self._record.fold.state)
+
+    def doubts(self) -> list[Doubt]:
+        """What the record speaks against: a judge who changes, repeats or lags."""
+        with self._lock:
+            self._record.catch_up()
+            return self._record.reading.doubted()
 
     def tallies(self) -> dict[str, Tally]:
         """How the answered duels of each policy went."""
@@ -242,7 +258,7 @@ class Study:
     def _next(self, n: int) -> list[Duel]:
         record = self._record
         record.catch_up()
-        if record.found.final:
+        if record.over:
             return []
         # Left-overs make a batch of their own: filling it up would shift the batches that follow,
         # and a resumed study would part from one that was never interrupted.
@@ -252,44 +268,10 @@ class Study:
                 again.append(self._duel(record.asked[number]))
         if again:
             return again
-        while plan := self._plan(n):
+        while plan := self._questions.plan(n):
             if record.ask(plan):
                 return [self._duel(comparison) for comparison in plan]
         return []
-
-    def _plan(self, n: int) -> list[Comparison]:
-        """The next questions: a function of the seed and the record, which it leaves alone."""
-        record = self._record
-        first = len(record.asked)
-        if record.found.final or not (n := self._budget.room(first, n)):
-            return []
-        # To the design everything past the folded answers is pending, told or not: what it asks
-        # may then not depend on which answers came early.
-        choices = self._design.ask(
-            record.fold.state,
-            [None] * n,
-            stream(self.seed, "ask", first),
-            record.asked[record.fold.told :],
-        )
-        plan: list[Comparison] = []
-        for choice in choices:
-            number = first + len(plan)
-            row = None
-            if self._inputs is not None:
-                row = self._inputs.draw(choice, plan, stream(self.seed, "input", number))
-                if row is None:
-                    continue
-            a, b = (int(arm) for arm in choice.arms)
-            arms = (a, b) if self._side(number) else (b, a)
-            plan.append(Comparison(arms, row, choice.propensity, number))
-        return plan
-
-    def _side(self, number: int) -> int:
-        block, place = divmod(number, BLOCK)
-        if self._sides[0] != block:
-            coins = stream(self.seed, "side", block).integers(0, 2, BLOCK)
-            self._sides = (block, coins.tolist())
-        return self._sides[1][place]
 
     def _answer(
         self, duel: Duel | int, scores: tuple[float, float] | None, cost: float, feedback: str
@@ -323,17 +305,6 @@ class Study:
         if isinstance(duel, Duel) and duel != (stored := self._duel(asked[number])):
             raise StoreError(f"study {self.name!r} asked {stored}, and {duel} is told")
         return asked[number]
-
-    def _why_over(self) -> str | None:
-        inputs = self._inputs
-        spent = self._budget.spent(len(self._record.asked))
-        if spent is None and inputs is not None and inputs.a_pair_has_had_all and not self._plan(1):
-            return (
-                f"the inputs are used up, as the pair to compare next has met all "
-                f"{len(inputs.rows)}: give more inputs, or set reuse_inputs=True, which makes the "
-                "verdict about this very list"
-            )
-        return spent
 
     def _duel(self, comparison: Comparison) -> Duel:
         left, right = comparison.arms
