@@ -193,16 +193,16 @@ def ceiling(seen: Seen, start: Array, u: Array | None = None) -> float:
     return best
 
 
-def refitted(strengths: Strengths, seen: Seen) -> Strengths:
+def refitted(strengths: Strengths, seen: Seen, prior_sd: float = PRIOR_SD) -> Strengths:
     """The exact maximum of the posterior and its curvature, from the one-pass ones."""
     z, won, n = seen
     mean: Array = strengths.mean
     cov: Array = strengths.cov
     for _ in range(MOST_STEPS):
         q = mu(z @ mean)
-        curve = (z.T * (n * q * (1 - q))) @ z + np.eye(len(mean)) / PRIOR_SD**2
+        curve = (z.T * (n * q * (1 - q))) @ z + np.eye(len(mean)) / prior_sd**2
         cov = np.asarray(np.linalg.inv(curve), float)
-        step = cov @ ((won - n * q) @ z - mean / PRIOR_SD**2)
+        step = cov @ ((won - n * q) @ z - mean / prior_sd**2)
         reach = float(np.abs(z @ step).max(initial=0.0))
         mean = mean + step / max(1.0, reach / 2)
         if reach < 1e-3:

@@ -28,6 +28,7 @@ from bestpolicy.core.nouns import Array
 
 START, FALL = 0.3, 0.4  # η in units of the first value, then smaller and smaller
 STEPS = 20  # of Newton's method per stage; two to six are usual
+AT_ONCE, SETTLED = 3, 0.05  # steps of a plan, and a relative change that it need not follow
 
 
 class Game(NamedTuple):
@@ -75,7 +76,7 @@ def regularised_shares(
     x, theta = np.asarray(x, float), np.asarray(theta, float)
     game, basis, _ = game_of(x, theta)
     if tied(game, basis.T @ theta):
-        return np.triu(np.full((len(x), len(x)), 2 / (len(x) * (len(x) - 1))), 1)  # D_j = 0 for it
+        return even(len(x))
     point, scale = begin(game, basis.T @ theta)
     # Far above the program's own γ and η, Newton's method converges from anywhere.
     above = max(1.0, START * scale / min(gamma, eta))
@@ -88,6 +89,30 @@ def regularised_shares(
         if above == 1:
             return square(point.log_w, len(x))
         above = max(1.0, above * FALL)
+
+
+def planned_shares(x: Array, theta: Array, part: float, near: Array) -> Array:
+    """The same with γ = η = `part` of what even shares are worth, from `near`, a w of before.
+
+    Even shares are worth several times less than the best, so a third costs a few hundredths.
+    A few steps only: F never falls, and the next plan goes on from where this one ends.
+    """
+    game, basis, _ = game_of(x, theta)
+    theta = basis.T @ theta
+    if tied(game, theta):
+        return even(len(x))
+    z, p, _, u = game
+    _, scale = brought_level(z, p * (1 - p) / len(p), u, theta)
+    gamma = part * scale
+    log_w = np.log(np.maximum(near[np.triu_indices(len(x), 1)], 1e-12))
+    lam, _ = brought_level(z, np.exp(log_w) * p * (1 - p), u, theta)
+    point = rated(game, log_w, lam, gamma, gamma)
+    for _ in range(AT_ONCE):
+        point, moved = newton(game, point, gamma, gamma)
+        if moved <= SETTLED:
+            break
+    w = square(point.log_w, len(x))
+    return w if np.isfinite(w).all() else even(len(x))
 
 
 def weakest(game: Game, w: Array, lam: Array) -> Reply:
@@ -115,7 +140,8 @@ def weakest(game: Game, w: Array, lam: Array) -> Reply:
         for _ in range(40):
             tried = lam + size[:, None] * step
             there = game.cost(tried) @ w
-            worse = there > D - 0.1 * size * decrement
+            # Where next to nothing is left to gain, rounding decides: the whole step will do.
+            worse = (there > D - 0.1 * size * decrement) & (decrement > 1e-10 * D)
             if polished or not worse.any():
                 break
             size = np.where(worse, size / 2, size)
@@ -145,8 +171,7 @@ def newton(game: Game, point: Point, gamma: float, eta: float) -> tuple[Point, f
     L = np.concatenate([spread.T, *moving], axis=1)
     felt = w > 1e-20  # the rest of the pairs weigh nothing, yet may come back
     s = np.sqrt(w[felt])
-    M = (s[:, None] * L[felt]) @ (s[:, None] * L[felt]).T + eta * np.eye(len(s))
-    e, c = np.linalg.solve(M, np.stack([s * rise[felt], s], axis=1)).T
+    e, c = _solved(s[:, None] * L[felt], eta, np.stack([s * rise[felt], s], axis=1)).T
     multiplier = (s @ e) / (s @ c)
     step = (rise - multiplier - L @ (L[felt].T @ (s * (e - multiplier * c)))) / eta
     step -= w @ step
@@ -165,6 +190,15 @@ def newton(game: Game, point: Point, gamma: float, eta: float) -> tuple[Point, f
     return point, 0.0  # nothing higher within reach of rounding
 
 
+def _solved(A: Array, eta: float, right: Array) -> Array:
+    """(η I + A A')^-1 right, by way of the narrower side of A (Woodbury)."""
+    rows, columns = A.shape
+    if 2 * columns > rows:
+        return np.asarray(np.linalg.solve(A @ A.T + eta * np.eye(rows), right))
+    small = np.linalg.solve(A.T @ A + eta * np.eye(columns), A.T @ right)
+    return np.asarray((right - A @ small) / eta)
+
+
 def rated(game: Game, log_w: Array, lam: Array, gamma: float, eta: float) -> Point:
     w = np.exp(log_w)
     with np.errstate(all="ignore"):  # a w too far out has no value, and is turned down
@@ -178,30 +212,44 @@ def rated(game: Game, log_w: Array, lam: Array, gamma: float, eta: float) -> Poi
 
 def game_of(x: Array, theta: Array) -> tuple[Game, Array, int]:
     """The game in coordinates that x spans: only differences count, and V must be invertible."""
-    centred = x - x.mean(axis=0)
-    _, size, axes = np.linalg.svd(centred, full_matrices=False)
-    basis = axes[size > 1e-10 * size[0]].T
+    basis = spanned(x)
     a, b = np.triu_indices(len(x), 1)
     best = int((x @ theta).argmax())
-    z = (x[a] - x[b]) @ basis
     s = (x[a] - x[b]) @ theta
-    h = np.logaddexp(0, s) - mu(s) * s
-    game = Game(z, mu(s), h, (x[best] - np.delete(x, best, axis=0)) @ basis)
-    return game, basis, best
+    p = mu(s)
+    u = (x[best] - np.delete(x, best, axis=0)) @ basis
+    return Game((x[a] - x[b]) @ basis, p, np.logaddexp(0, s) - p * s, u), basis, best
+
+
+def spanned(x: Array) -> Array:
+    """(d, r) an orthonormal basis of the differences of x."""
+    _, size, axes = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    return np.asarray(axes[size > 1e-10 * size[0]].T)
 
 
 def begin(game: Game, theta: Array) -> tuple[Point, float]:
     """Even shares, each λ_j from the quadratic form of D_j; and the value there."""
     z, p, h, u = game
-    even = np.full(len(z), -np.log(len(z)))
-    b = np.linalg.solve((z.T * (p * (1 - p))) @ z, u.T).T
-    lam = theta - b * ((u @ theta) / (u * b).sum(axis=1))[:, None]
-    point = rated(game, even, lam, 1.0, 1e-3 * (log(2) - float(h.mean())))
+    lam, _ = brought_level(z, p * (1 - p), u, theta)
+    log_w = np.full(len(p), -np.log(len(p)))
+    point = rated(game, log_w, lam, 1.0, 1e-3 * (log(2) - float(h.mean())))
     return point, float(point.reply.D.min())
+
+
+def brought_level(z: Array, weight: Array, u: Array, theta: Array) -> tuple[Array, float]:
+    """Each λ_j, and the least value, of (θ·u)² / (2 u'V^-1 u), V = Σ weight z z'."""
+    V = (z.T * weight) @ z
+    b = np.linalg.solve(V + 1e-14 * np.trace(V) * np.eye(len(V)), u.T).T
+    reach, gap = (u * b).sum(axis=1), u @ theta
+    return theta - b * (gap / reach)[:, None], float((gap**2 / reach).min() / 2)
 
 
 def tied(game: Game, theta: Array) -> bool:
     return bool((game.u @ theta).min() <= 1e-12)
+
+
+def even(k: int) -> Array:
+    return np.triu(np.full((k, k), 2 / (k * (k - 1))), 1)
 
 
 def square(log_w: Array, k: int) -> Array:

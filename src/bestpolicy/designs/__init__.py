@@ -6,16 +6,21 @@ function, `design(policies, ledger) -> Design`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from bestpolicy.core.certificate import Ledger
-from bestpolicy.core.duels import Duels
 from bestpolicy.core.nouns import ConfigError, Design
 from bestpolicy.core.strengths import Structure
+
+
+@runtime_checkable
+class Steerable(Protocol):
+    """A design that a structure can steer."""
+
+    def given(self, structure: Structure) -> Design[Any]: ...
 
 
 def names() -> list[str]:
@@ -48,9 +53,9 @@ def make(
     )
     if structure is None:
         return made
-    if not isinstance(made, Duels):
+    if not isinstance(made, Steerable):
         raise ConfigError(
             f"design: {name} stops by bounds of its own and can use no structure: take llm-po, or "
             'structure="free"'
         )
-    return replace(made, structure=structure)
+    return made.given(structure)
