@@ -13,10 +13,11 @@ are worth, and C-tracked: the next pair is argmax_ab Σ_s≤t w'_ab(s) - n_ab.
 
     w' = 0.98 w + 0.02 / (K(K-1)/2)
 
-These shares tell the best from its rivals by the likelihood. A certificate that trusts no structure
-cannot read that: once Z has reached its customary bar, w is what *it* needs instead, each rival not
-yet refuted against the leader, w_j ∝ 1 / kl(μ(θ·(x_j - x_leader)), 1/2). When the misfit test says
-that the structure does not hold, the rule without one takes over.
+These shares tell the best from its rivals by the likelihood, which no certificate reads as well:
+one that trusts no structure not at all, one that does at the price of its forecasts. So once Z has
+reached its customary bar, w is what a proof needs: each rival not yet refuted against the leader,
+w_j ∝ 1 / kl(μ(θ·(x_j - x_leader)), 1/2). When the misfit test says that the structure does not hold,
+the rule without one takes over.
 
 The verdict is the certificate's. min_j Z_j >= log((1 + log t) / delta) is the stop of this
 literature: a habit, not a proof, and shown for comparison only.
@@ -172,7 +173,7 @@ class Paper:
         stopped = state.stopped or ((t, leader) if reached else None)
         plan, known = state.plan, duels.beliefs.strengths
         if plan is not None and known is not None and self._holds(duels):
-            if reached and not duels.trusts:
+            if reached:
                 plan = plan.turned(t, proving_shares(duels, known))
             else:
                 x = np.eye(self.policies) if known.x is None else known.x
@@ -201,7 +202,9 @@ def proving_shares(state: DuelState, known: Strengths) -> Array:
     c, alive = state.certificate, state.alive
     rated = np.where(alive & ~c.close_to_all if c.close else alive, known.rating, -inf)
     leader = int(rated.argmax())
-    if c.close:
+    if state.trusts:
+        rivals = alive.copy()
+    elif c.close:
         rivals = c.close[leader] < inf
         if not c.proof and (rivals & alive).sum() > 1:  # a drop may still decide
             rivals &= alive
