@@ -14,7 +14,7 @@ from hashlib import sha256
 from math import sqrt
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,23 @@ class Habitual:
     stderr: float
     reached: float  # share of runs
     wrong: Share  # of all runs: it would have named another policy
+
+    def __str__(self) -> str:
+        return (
+            f"GLR, not certified: {self.mean:,.0f} ± {self.stderr:,.0f} comparisons to the "
+            f"customary stop, reached in {self.reached:.1%}, wrong {self.wrong} %"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The same under stable names."""
+        return {
+            "certified": False,
+            "comparisons": self.mean,
+            "comparisons_stderr": self.stderr if self.wrong.n > 1 else None,
+            "reached": self.reached,
+            "wrong": self.wrong.value,
+            "wrong_interval": [self.wrong.low, self.wrong.high],
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,8 @@ def weakest(game: Game, w: Array, lam: Array) -> Reply:
     z, p, h, u = game
     D, polished = game.cost(lam) @ w, False
     for _ in range(60):
-        q = mu(lam @ z.T)
+        t = lam @ z.T
+        q = mu(t)
         V = (z.T * (q * (1 - q) * w)[:, None, :]) @ z
         ridge = 1e-14 * np.trace(V, axis1=1, axis2=2) + np.finfo(float).tiny
         V = V + ridge[:, None, None] * np.eye(z.shape[1])
@@ -135,13 +136,13 @@ def weakest(game: Game, w: Array, lam: Array) -> Reply:
         if polished:
             break
         # Newton's method squares the error: from here one full step is exact up to rounding.
-        polished = bool(np.all(D - floor <= 1e-9 * D))
         size, decrement = np.ones(len(lam)), -(slope * step).sum(axis=1)
+        to_gain = decrement > 1e-10 * D + 1e-15 * (1 + np.abs(t)) @ w  # else rounding decides
+        polished = bool(np.all((D - floor <= 1e-9 * D) | ~to_gain))
         for _ in range(40):
             tried = lam + size[:, None] * step
             there = game.cost(tried) @ w
-            # Where next to nothing is left to gain, rounding decides: the whole step will do.
-            worse = (there > D - 0.1 * size * decrement) & (decrement > 1e-10 * D)
+            worse = (there > D - 0.1 * size * decrement) & to_gain
             if polished or not worse.any():
                 break
             size = np.where(worse, size / 2, size)

@@ -16,8 +16,8 @@ are worth, and C-tracked: the next pair is argmax_ab Σ_s≤t w'_ab(s) - n_ab.
 These shares tell the best from its rivals by the likelihood, which no certificate reads as well:
 one that trusts no structure not at all, one that does at the price of its forecasts. So once Z has
 reached its customary bar, w is what a proof needs: each rival not yet refuted against the leader,
-w_j ∝ 1 / kl(μ(θ·(x_j - x_leader)), 1/2). When the misfit test says that the structure does not hold,
-the rule without one takes over.
+w_j ∝ 1 / kl(μ(θ·(x_j - x_leader)), 1/2). When the misfit test says that the structure does not
+hold, the rule without one takes over.
 
 The verdict is the certificate's. min_j Z_j >= log((1 + log t) / delta) is the stop of this
 literature: a habit, not a proof, and shown for comparison only.
