@@ -10,7 +10,15 @@ from bestpolicy import designs
 from bestpolicy.core.logistic import mu
 from bestpolicy.core.loop import number, rollout
 from bestpolicy.core.nouns import Array, Comparison, ConfigError, Outcome, Rng
-from bestpolicy.core.program import Game, brought_level, even, game_of, planned_shares, weakest
+from bestpolicy.core.program import (
+    Game,
+    brought_level,
+    even,
+    game_of,
+    planned_shares,
+    regularised_shares,
+    weakest,
+)
 from bestpolicy.core.rng import stream
 from bestpolicy.core.strengths import Structure
 from bestpolicy.designs.paper import EXPLORED, FADE, FIRST_PART, SELDOM, Paper, PaperState, Plan
@@ -214,3 +222,17 @@ def test_the_cost_of_a_pair_is_its_divergence() -> None:
     game = Game(s[:, None], mu(s), np.logaddexp(0, s) - mu(s) * s, np.ones((1, 1)))
     lam = np.array([[0.5]])
     assert game.cost(lam)[0] == pytest.approx(truth.kl(expit(s), expit(0.5 * s)), abs=1e-12)
+
+
+def test_a_plan_made_again_and_again_becomes_the_program_s_own_solution() -> None:
+    x, theta = STRUCTURES["hard8"]()
+    game, basis, _ = game_of(x, theta)
+    weight = game.p * (1 - game.p) / len(game.p)
+    gamma = 0.2 * brought_level(game.z, weight, game.u, basis.T @ theta)[1]
+    exact = regularised_shares(x, theta, gamma=gamma, eta=gamma)
+    w = even(8)
+    first = planned_shares(x, theta, 0.2, w)
+    for _ in range(8):
+        w = planned_shares(x, theta, 0.2, w)
+    assert np.abs(w - exact).sum() < 0.01
+    assert np.abs(first - exact).sum() > 0.1

@@ -1,7 +1,7 @@
 """What to compare next: one file per published rule, all behind the `Design` protocol.
 
 Every module in this folder is a design of the same name (dashes for underscores) and has one
-function, `design(policies, ledger) -> Design`.
+function, `design(policies, ledger) -> Design`. A design that can use a structure has `given`.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ SELDOM, EVERY = 10, 0.05  # answers from one look to the next, and their share o
 EXPLORED = 0.02  # share of questions about all pairs alike
 FIRST_PART, FADE = 1.0, 1 / 3  # γ, η at the first look, and the power of t by which they fall
 LEAST_GAP = 0.05  # between ratings, when a rival is to be refuted
-MOST_WORK = 2e7  # pairs times rivals times (20 + d^2): a plan has to come within a second
+MOST_WORK = 1.6e7  # pairs times rivals times (60 + d^2): a plan comes within about a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Paper:
         """The same, told how the policies hang together."""
         K = self.policies
         d = K - 1 if structure.features is None else structure.features.shape[1]
-        if K * (K - 1) ** 2 / 2 * (20 + d**2) > MOST_WORK:
+        if K * (K - 1) ** 2 / 2 * (60 + d**2) > MOST_WORK:
             raise ConfigError(
                 f"design: paper plans over all pairs, and {K} policies with {d} free numbers take "
                 'too long: take llm-po, which needs no plan, or structure="free"'
