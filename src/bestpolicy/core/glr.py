@@ -32,6 +32,8 @@ def glr(strengths: Strengths, seen: Seen) -> tuple[float, int]:
     z = seen.z @ basis
     if len(z) < z.shape[1] or np.linalg.matrix_rank(z) < z.shape[1]:
         return 0.0, best  # some rival can move freely
+    if min(np.abs(fit.rating[best] - np.delete(fit.rating, best))) <= 1e-12:
+        return 0.0, best  # a tie at the top
     theta, u = basis.T @ fit.mean, (x[best] - np.delete(x, best, axis=0)) @ basis
     share, q = seen.won / seen.n, mu(z @ theta)
     game = Game(z, share, entropy(share), u)

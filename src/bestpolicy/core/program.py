@@ -106,13 +106,16 @@ def planned_shares(x: Array, theta: Array, part: float, near: Array) -> Array:
     gamma = part * scale
     log_w = np.log(np.maximum(near[np.triu_indices(len(x), 1)], 1e-12))
     lam, _ = brought_level(z, np.exp(log_w) * p * (1 - p), u, theta)
-    point = rated(game, log_w, lam, gamma, gamma)
-    for _ in range(AT_ONCE):
-        point, moved = newton(game, point, gamma, gamma)
-        if moved <= SETTLED:
-            break
+    try:
+        point = rated(game, log_w, lam, gamma, gamma)
+        for _ in range(AT_ONCE):
+            point, moved = newton(game, point, gamma, gamma)
+            if moved <= SETTLED:
+                break
+    except np.linalg.LinAlgError:  # θ beyond what numbers can hold: the plan of before will do
+        return near
     w = square(point.log_w, len(x))
-    return w if np.isfinite(w).all() else even(len(x))
+    return w if np.isfinite(w).all() else near
 
 
 def weakest(game: Game, w: Array, lam: Array) -> Reply:
