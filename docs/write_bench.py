@@ -44,6 +44,12 @@ the policies hang together, and whether proofs might rest on that
 
 | instance | told | comparisons (ratio) | target | unfinished | wrong % [95 %] | runs |
 |---|---|---|---|---|---|---|"""
+HABITS = """
+GLR, **not certified**: where the customary stop of this literature, log((1 + log t) / delta), would
+have stopped in the same runs. No theorem covers it.
+
+| instance | told | GLR, not certified: comparisons | reached | would have been wrong % |
+|---|---|---|---|---|"""
 MISFIT = """
 The misfit test of Bradley-Terry on uniformly asked pairs; where it holds the test may fire in at
 most {promised:.1%} of runs.
@@ -73,6 +79,20 @@ milliseconds of one thread, on a machine that takes {yardstick:.1f} µs of it fo
 |---|---|---|---|---|---|"""
 
 
+def _told(row: dict[str, Any]) -> str:
+    """What the design knew, and which it was where it is not llm-po."""
+    name = "" if row.get("design", "llm-po") == "llm-po" else f"{row['design']}: "
+    return name + row["told"] + (", trusted" if row["trusted"] else "")
+
+
+def _habit(row: dict[str, Any]) -> str:
+    habit = row["habitual_stop"]
+    return (
+        f"| {row['instance']} | {_told(row)} | {habit['comparisons']:,.0f} "
+        f"| {habit['reached']:.1%} | {100 * habit['wrong']:.1f} |"
+    )
+
+
 def page() -> str:
     """The page as it should be."""
     dueling, ask, peeking, structure = (
@@ -83,7 +103,7 @@ def page() -> str:
     parts = [DUELING, *_instances(table), LADDER_HEAD, *_ladder(falling)]
     parts.append(STRUCTURE)
     for row in structure["rows"]:
-        told = row["told"] + (", trusted" if row["trusted"] else "")
+        told = _told(row)
         missed = " (missed)" if row["target"] and row["mean"] > row["target"] else ""
         broken = "" if row["wrong"]["passes"] else " BROKEN"
         parts.append(
@@ -92,6 +112,8 @@ def page() -> str:
             f"| {_number(row['target'])}{missed} | {row['unfinished']:.1%} "
             f"| {_share(row['wrong'])}{broken} | {row['wrong']['n']:,} |"
         )
+    if habits := [row for row in structure["rows"] if row.get("habitual_stop")]:
+        parts += [HABITS, *map(_habit, habits)]
     parts.append(MISFIT.format(promised=structure["misfit"][0]["promised"]))
     for row in structure["misfit"]:
         holds = "no" if row["wrong"] else "yes"

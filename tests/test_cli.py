@@ -311,6 +311,7 @@ def test_a_simulation_tells_comparisons_ratio_and_wrong_share(command: Command) 
     assert simulation["ratio"] == simulation["comparisons"] / simulation["lower_bound"]
     low, high = simulation["wrong_interval"]
     assert low <= simulation["wrong"] <= high
+    assert simulation["habitual_stop"] is None
 
 
 def test_every_command_takes_json_and_has_help() -> None:

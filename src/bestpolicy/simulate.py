@@ -13,8 +13,8 @@ __all__ = ["INSTANCES", "Cell", "as_json", "as_text", "names", "play_all"]
 
 
 def as_text(result: Result) -> str:
-    """Four lines for people."""
-    cell, wrong = result.cell, result.wrong
+    """Four lines for people, and one more where a design has a customary stop."""
+    cell, wrong, habit = result.cell, result.wrong, result.habit
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in result.kinds.items())
     promise = "kept" if wrong.passes else f"BROKEN: more than {wrong.limit} of {wrong.n}"
     bound = f"{result.ratio:.2f} times the lower bound of {cell.floor:,.1f}"
@@ -24,7 +24,7 @@ def as_text(result: Result) -> str:
         f"comparisons  {result.mean:,.1f} ± {result.stderr:,.1f} (standard error), {bound}\n"
         f"verdicts     {kinds}\n"
         f"wrong        {wrong} % [95 %, Clopper-Pearson], {promised}"
-    )
+    ) + ("" if habit is None else f"\n{habit}")
 
 
 def as_json(result: Result, seed: int) -> dict[str, Any]:
@@ -39,4 +39,5 @@ def as_json(result: Result, seed: int) -> dict[str, Any]:
         "wrong": result.wrong.value,
         "wrong_interval": [result.wrong.low, result.wrong.high],
         "promise_kept": result.wrong.passes,
+        "habitual_stop": None if result.habit is None else result.habit.as_json(),
     }

@@ -20,7 +20,7 @@ from bestpolicy.core.likelihood import (
     totals,
 )
 from bestpolicy.core.loop import rollout
-from bestpolicy.core.nouns import Array, Design, Rng, World
+from bestpolicy.core.nouns import Array, Comparison, Design, Outcome, Rng, World
 from bestpolicy.core.rng import stream
 from bestpolicy.core.strengths import Structure
 from bestpolicy.worlds.preference import INSTANCES, Preference
@@ -193,3 +193,9 @@ def test_totals_count_each_pair_once() -> None:
     seen = totals(state.record, state.beliefs.played, None)
     assert seen.n.sum() == 80
     assert len(seen.n) == len(np.unique(np.abs(seen.z), axis=0))
+
+
+def test_a_study_whose_first_answers_are_all_lost_goes_on() -> None:
+    design = designs.make("llm-po", policies=4, structure=Structure.of(None, 4))
+    state = design.tell(design.init(), [Outcome(Comparison((0, 1)), None)] * 12)
+    assert state.told == 12

@@ -41,7 +41,7 @@ def test_every_design_keeps_every_law_with_an_indifference_zone(name: str) -> No
 
 @pytest.mark.parametrize("trust", [False, True])
 @pytest.mark.parametrize("described", [False, True])
-@pytest.mark.parametrize("name", ["llm-po", "racing"])
+@pytest.mark.parametrize("name", ["llm-po", "paper", "racing"])
 def test_every_design_keeps_every_law_with_a_structure(
     name: str, described: bool, trust: bool
 ) -> None:

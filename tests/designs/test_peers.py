@@ -12,7 +12,7 @@ from bestpolicy.core.duels import Duels, DuelState
 from bestpolicy.core.loop import rollout
 from bestpolicy.core.nouns import Array, Comparison, Outcome
 from bestpolicy.core.rng import stream
-from bestpolicy.designs import knockout, make, paper, rucb, savage
+from bestpolicy.designs import knockout, make, rucb, savage
 from bestpolicy.worlds import truth
 from bestpolicy.worlds.preference import INSTANCES, Preference, shuffled
 from bounds import at_most
@@ -214,6 +214,7 @@ def test_the_customary_stop_is_the_runner_up_s_log_likelihood_ratio() -> None:
     outcomes += [Outcome(Comparison((0, 2)), (1.0, 0.0))] * 5
     outcomes += [Outcome(Comparison((1, 2)), (0.5, 0.5))] * 5
     state = design.tell(design.init(), outcomes)
-    assert paper.glr(state) == pytest.approx(5 * log(2))
-    assert paper.glr_bar(1, 0.05) == pytest.approx(log(20))
-    assert paper.glr_bar(100, 0.05) == pytest.approx(log((1 + log(100)) / 0.05))
+    habit = design.standing(state).habit
+    assert habit is not None
+    assert habit.value == pytest.approx(5 * log(2))
+    assert habit.bar == pytest.approx(log((1 + log(18)) / 0.05))

@@ -8,9 +8,10 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from bestpolicy.core.nouns import Array
+from bestpolicy.core.program import regularised_shares
 from bestpolicy.core.rng import stream
 from bestpolicy.worlds import truth
-from bestpolicy.worlds.bound import Bound, regularised_shares, structured_t_star
+from bestpolicy.worlds.bound import Bound, structured_t_star
 from bestpolicy.worlds.preference import INSTANCES, STRUCTURES
 
 BRACKETS = {"mid16": (151.55, 151.86), "feat32": (50.64, 50.73)}

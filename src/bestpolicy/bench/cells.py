@@ -14,7 +14,7 @@ from hashlib import sha256
 from math import sqrt
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,35 @@ class Run(NamedTuple):
     comparisons: int
     kind: str
     wrong: bool
+    habit_after: int | None = None  # when a customary stop was first seen reached
+    habit_wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Habitual:
+    """Where the customary stop of a design would have stopped: no certificate, for comparison."""
+
+    mean: float  # comparisons; runs in which it was never reached count at their end
+    stderr: float
+    reached: float  # share of runs
+    wrong: Share  # of all runs: it would have named another policy
+
+    def __str__(self) -> str:
+        return (
+            f"GLR, not certified: {self.mean:,.0f} ± {self.stderr:,.0f} comparisons to the "
+            f"customary stop, reached in {self.reached:.1%}, wrong {self.wrong} %"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The same under stable names."""
+        return {
+            "certified": False,
+            "comparisons": self.mean,
+            "comparisons_stderr": self.stderr if self.wrong.n > 1 else None,
+            "reached": self.reached,
+            "wrong": self.wrong.value,
+            "wrong_interval": [self.wrong.low, self.wrong.high],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +115,7 @@ class Result:
     wrong: Share
     cut: float  # share of runs undecided at the cap
     kinds: dict[str, int]
+    habit: Habitual | None = None  # of a design that has one
 
 
 def play(cell: Cell, first: int, count: int, seed: int) -> list[Run]:
@@ -102,17 +132,17 @@ def is_wrong(verdict: Verdict[int], world: Preference) -> bool:
 
 def summary(cell: Cell, runs: Sequence[Run]) -> Result:
     """Means, the ratio to the floor, and the wrong share against its promise."""
-    comparisons = np.array([run.comparisons for run in runs], float)
     kinds = [run.kind for run in runs]
-    mean = float(comparisons.mean())
+    mean, stderr = _mean([run.comparisons for run in runs])
     return Result(
         cell,
         mean,
-        float(comparisons.std(ddof=1) / sqrt(len(runs))) if len(runs) > 1 else float("nan"),
+        stderr,
         mean / cell.floor,
         share(sum(run.wrong for run in runs), len(runs), promised=cell.delta),
         kinds.count("undecided") / len(runs),
         {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        _habitual(cell, runs),
     )
 
 
@@ -170,6 +200,22 @@ def code_digest() -> str:
     return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
+def _habitual(cell: Cell, runs: Sequence[Run]) -> Habitual | None:
+    reached = [run.habit_after is not None for run in runs]
+    if not any(reached):
+        return None
+    after = [run.comparisons if (n := run.habit_after) is None else n for run in runs]
+    wrong = share(sum(run.habit_wrong for run in runs), len(runs), promised=cell.delta)
+    return Habitual(*_mean(after), sum(reached) / len(runs), wrong)
+
+
+def _mean(counts: Sequence[int]) -> tuple[float, float]:
+    """Of comparisons, with its standard error."""
+    n = np.array(counts, float)
+    spread = n.std(ddof=1) / sqrt(len(n)) if len(n) > 1 else float("nan")
+    return float(n.mean()), float(spread)
+
+
 def _line(result: Result) -> str:
     """What is said of a cell as soon as it is done, for those who watch a long table."""
     cell = result.cell
@@ -193,5 +239,13 @@ def _once(cell: Cell, instance: Preference, seed: int, r: int) -> Run:
         structure=cell.assumed(order),
     )
     name = f"bench/{cell.instance}/{cell.name}/{cell.delta}"
-    verdict = rollout(design, world, stream(seed, name, r), budget=cell.cap)
-    return Run(verdict.comparisons, verdict.kind, is_wrong(verdict, world))
+    last = [design.init()]
+    rng = stream(seed, name, r)
+    verdict = rollout(
+        design, world, rng, budget=cell.cap, watch=lambda state, _: last.__setitem__(0, state)
+    )
+    run = Run(verdict.comparisons, verdict.kind, is_wrong(verdict, world))
+    habit = design.standing(last[0]).habit
+    if habit is None or habit.after is None:
+        return run
+    return run._replace(habit_after=habit.after, habit_wrong=habit.policy != world.winner)

@@ -1,8 +1,10 @@
 """What a structure saves, what trusting it saves, and what happens when it is wrong.
 
 Each line plays llm-po on a known truth: told nothing, told a structure that only steers, and told
-one that it may trust. On nonborda8 Bradley-Terry is wrong. The last lines ask pairs uniformly and
-count how often the misfit test says that Bradley-Terry does not hold.
+one that it may trust. On nonborda8 Bradley-Terry is wrong. Two lines play paper, the tracking of
+optimal proportions; below the table is where its customary stop, which is no certificate, would
+have stopped. The last lines ask pairs uniformly and count how often the misfit test says that
+Bradley-Terry does not hold.
 """
 
 from __future__ import annotations
@@ -39,6 +41,11 @@ TOLD: tuple[tuple[str, str, int, int, float | None, float | None], ...] = (
     ("nonborda8", "bradley-terry", 200, 3000, None, None),
     ("cyc8", "bradley-terry", 200, 3000, None, None),
 )
+# instance, structure, runs, cap; then where the customary stop was at its first measurement
+TRACKED: tuple[tuple[str, str, int, int, float], ...] = (
+    ("feat32", "features", 40, 6000, 294),
+    ("mid16", "bradley-terry", 40, 6000, 1091),
+)
 WIDE = ("feat1000", "features", 20, 8000, None, 1600)  # too dear to play untrusted
 MISFITS = (("nonborda8", 3000, True), ("cyc8", 3000, True), ("mid16", 3000, False))
 
@@ -59,6 +66,7 @@ def main(
     rows = [
         {
             "instance": r.cell.instance,
+            "design": r.cell.design,
             "told": r.cell.structure,
             "trusted": r.cell.trust,
             "mean": round(r.mean, 1),
@@ -68,6 +76,7 @@ def main(
             "cap": r.cell.cap,
             "unfinished": r.cut,
             "wrong": {**asdict(r.wrong), "share": r.wrong.value},
+            "habitual_stop": None if r.habit is None else r.habit.as_json(),
         }
         for r in results
     ]
@@ -77,6 +86,9 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     (out / "structure.json").write_text(json.dumps(report, indent=1) + "\n")
     console.print(_table(results, played))
+    for r in results:
+        if r.habit is not None:
+            console.print(f"{r.cell.instance}, {told(r.cell)}: {r.habit}{_noted(r.cell)}")
     for row in misfits:
         console.print(
             f"{row['instance']}, uniform pairs: Bradley-Terry refused in {row['share']} % of "
@@ -98,6 +110,9 @@ def cells(quick: bool, replications: int | None = None) -> dict[Cell, float | No
     instance, structure, runs, cap, _, target = WIDE
     count = replications or (runs // 5 if quick else runs)
     found[Cell(instance, "llm-po", True, DELTA, cap, count, 0.0, structure, True)] = target
+    for instance, structure, runs, cap, _ in TRACKED:
+        count = replications or (runs // 5 if quick else runs)
+        found[Cell(instance, "paper", True, DELTA, cap, count, 0.0, structure)] = None
     return found
 
 
@@ -132,12 +147,21 @@ def _against(design: Design[Any], world: World, rng: Rng, budget: int) -> float:
 
 
 def told(cell: Cell) -> str:
-    """What the design knew, in words."""
-    return cell.structure + (", trusted" if cell.trust else "")
+    """What the design knew, in words; and which, where it is not llm-po."""
+    name = "" if cell.design == "llm-po" else f"{cell.design}, "
+    return name + cell.structure + (", trusted" if cell.trust else "")
+
+
+def _noted(cell: Cell) -> str:
+    """The reference figure of a customary stop."""
+    known = [figure for name, *_, figure in TRACKED if name == cell.instance]
+    return f" (ref. {known[0]:,})" if known else ""
 
 
 def _table(results: Sequence[Result], targets: dict[Cell, float | None]) -> Table:
-    table = Table(title="llm-po, a winner assumed, confidence 0.95", title_justify="left")
+    table = Table(
+        title="llm-po unless said, a winner assumed, confidence 0.95", title_justify="left"
+    )
     table.add_column("instance")
     table.add_column("told")
     for column in ("comparisons", "target", "unfinished"):

@@ -9,7 +9,7 @@ the same for all, so that every design keeps the same promise and only its speed
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log
 
 import numpy as np
@@ -78,6 +78,10 @@ class Duels:
     ledger: Ledger
     rule: Rule
     structure: Structure | None = None
+
+    def given(self, structure: Structure) -> Duels:
+        """The same, told how the policies hang together."""
+        return replace(self, structure=structure)
 
     def init(self) -> DuelState:
         K = self.policies

@@ -32,6 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bestpolicy.core.logistic import entropy, mu
 from bestpolicy.core.nouns import Array
 from bestpolicy.core.strengths import PRIOR_SD, Strengths
 
@@ -148,13 +149,15 @@ def leave_bar(delta: float) -> float:
 
 def totals(record: Sequence[Array], played: Array, x: Array | None) -> Seen:
     """Each pair that met, once."""
+    x = np.eye(len(played)) if x is None else x
     rows: list[int] = np.flatnonzero(played).tolist()
+    if not rows:
+        return Seen(np.zeros((0, x.shape[1])), np.zeros(0), np.zeros(0))
     wins, losses = np.stack([record[row] for row in rows], axis=1)
     r, k = np.nonzero(wins + losses)
     i = np.array(rows)[r]
     once = i < k
     r, i, k = r[once], i[once], k[once]
-    x = np.eye(len(played)) if x is None else x
     return Seen(x[i] - x[k], wins[r, k], wins[r, k] + losses[r, k])
 
 
@@ -169,7 +172,7 @@ def ceiling(seen: Seen, start: Array, u: Array | None = None) -> float:
     lam, limits, best = start, np.zeros((0, len(start))) if u is None else u, 0.0
     kappa, ridge = np.zeros(len(limits)), 1e-9 * np.eye(len(start))
     for _ in range(MOST_STEPS):
-        q = _mu(z @ lam)
+        q = mu(z @ lam)
         slope = (won - n * q) @ z
         curve = (z.T * (n * q * (1 - q))) @ z + ridge
         solved = np.linalg.solve(curve, np.column_stack([slope, limits.T]))
@@ -182,26 +185,26 @@ def ceiling(seen: Seen, start: Array, u: Array | None = None) -> float:
         reach = z @ step
         shares = q + q * (1 - q) * reach
         if ((shares >= 0) & (shares <= 1)).all():
-            bound = float((n * (_x_log(shares) + _x_log(1 - shares))).sum())
+            bound = -float((n * entropy(shares)).sum())
             if abs(best - bound) < 1e-6:
                 return min(best, bound)
             best = min(best, bound)
         # A whole step may overshoot where shares are near 0 or 1.
-        lam = lam + step / max(1.0, float(np.abs(reach).max()) / 2)
+        lam = lam + step / max(1.0, float(np.abs(reach).max(initial=0.0)) / 2)
     return best
 
 
-def refitted(strengths: Strengths, seen: Seen) -> Strengths:
+def refitted(strengths: Strengths, seen: Seen, prior_sd: float = PRIOR_SD) -> Strengths:
     """The exact maximum of the posterior and its curvature, from the one-pass ones."""
     z, won, n = seen
     mean: Array = strengths.mean
     cov: Array = strengths.cov
     for _ in range(MOST_STEPS):
-        q = _mu(z @ mean)
-        curve = (z.T * (n * q * (1 - q))) @ z + np.eye(len(mean)) / PRIOR_SD**2
+        q = mu(z @ mean)
+        curve = (z.T * (n * q * (1 - q))) @ z + np.eye(len(mean)) / prior_sd**2
         cov = np.asarray(np.linalg.inv(curve), float)
-        step = cov @ ((won - n * q) @ z - mean / PRIOR_SD**2)
-        reach = float(np.abs(z @ step).max())
+        step = cov @ ((won - n * q) @ z - mean / prior_sd**2)
+        reach = float(np.abs(z @ step).max(initial=0.0))
         mean = mean + step / max(1.0, reach / 2)
         if reach < 1e-3:
             break
@@ -249,7 +252,7 @@ def best_pair(strengths: Strengths, u: Array, cov: Array) -> tuple[int, int]:
     tells = x @ (cov @ u)
     order = np.argsort(tells)
     some = np.unique(np.concatenate([order[:EXTREMES], order[-EXTREMES:]]))
-    q = _mu(strengths.rating[some][:, None] - strengths.rating[some])
+    q = mu(strengths.rating[some][:, None] - strengths.rating[some])
     worth = q * (1 - q) * (tells[some][:, None] - tells[some]) ** 2
     a, b = divmod(int(worth.argmax()), len(some))
     return int(some[a]), int(some[b])
@@ -272,15 +275,6 @@ def pace(strengths: Strengths, near: Nearest, t: int) -> float:
         least = min(least, price.item(hardest))
         a, b = best_pair(strengths, v[hardest], inverse)
         z = strengths.x[a] - strengths.x[b]
-        q = float(_mu(z @ strengths.mean))
+        q = float(mu(z @ strengths.mean))
         info = info + (q * (1 - q) * np.outer(z, z) - info) / (step + 4)
     return least
-
-
-def _mu(v: Array) -> Array:
-    q: Array = 1 / (1 + np.exp(-np.clip(v, -700, 700)))
-    return q
-
-
-def _x_log(q: Array) -> Array:
-    return q * np.log(np.maximum(q, 1e-300))

@@ -86,6 +86,16 @@ class Verdict(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True)
+class Habit:
+    """A customary stop that no theorem covers, for readers only: `value` against `bar`."""
+
+    value: float
+    bar: float
+    after: int | None = None  # the answers after which it was first seen reached,
+    policy: int | None = None  # and whom it would have named
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Where a study stands, for readers only: no design ever reads it back."""
 
@@ -97,6 +107,7 @@ class Standing:
     proof_bar: float  # proof at which the leader has beaten it
     rival: NDArray[np.intp]  # (K,) who has most evidence against it; -1 for nobody
     forecast: float  # comparisons still to go at today's shares; inf when nothing separates them
+    habit: Habit | None = None
 
 
 class Design(Protocol[S]):

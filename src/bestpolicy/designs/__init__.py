@@ -1,21 +1,26 @@
 """What to compare next: one file per published rule, all behind the `Design` protocol.
 
 Every module in this folder is a design of the same name (dashes for underscores) and has one
-function, `design(policies, ledger) -> Design`.
+function, `design(policies, ledger) -> Design`. A design that can use a structure has `given`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from bestpolicy.core.certificate import Ledger
-from bestpolicy.core.duels import Duels
 from bestpolicy.core.nouns import ConfigError, Design
 from bestpolicy.core.strengths import Structure
+
+
+@runtime_checkable
+class Steerable(Protocol):
+    """A design that a structure can steer."""
+
+    def given(self, structure: Structure) -> Design[Any]: ...
 
 
 def names() -> list[str]:
@@ -51,9 +56,9 @@ def make(
     )
     if structure is None:
         return made
-    if not isinstance(made, Duels):
+    if not isinstance(made, Steerable):
         raise ConfigError(
             f"design: {name} stops by bounds of its own and can use no structure: take llm-po, or "
             'structure="free"'
         )
-    return replace(made, structure=structure)
+    return made.given(structure)

@@ -47,6 +47,7 @@ def as_json(at: Snapshot) -> dict[str, Any]:
             "forecast": _finite(at.standing.forecast),
             "in_flight": at.in_flight,
             "budget": at.budget,
+            "habitual_stop": _habit(at),
         },
         "replay": at.record_hash,
     }
@@ -72,6 +73,7 @@ def as_text(at: Snapshot) -> RenderableType:
         Text(f"{at.name}: {headline(at.verdict)}", style="bold"),
         Text(f"{at.verdict.comparisons:,} comparisons. {at.verdict.reason}".strip()),
         policy_table(at),
+        *([] if (habit := habit_in_words(at)) is None else [Text(habit, style="dim")]),
         *warnings,
     )
 
@@ -96,6 +98,20 @@ def headline(verdict: Verdict[str]) -> str:
                 "no policy is ruled out" if not verdict.survivors else f"still possible: {names}"
             )
             return f"undecided; {still}" + (f" (if {verdict.given})" if verdict.given else "")
+
+
+def habit_in_words(at: Snapshot) -> str | None:
+    """Where the customary stop of a design would be, if it has one; never a proof."""
+    habit = at.standing.habit
+    if habit is None:
+        return None
+    ratio = f"GLR {habit.value:.2f} of {habit.bar:.2f}"
+    if habit.after is None or habit.policy is None:
+        return f"customary stop, not certified: not reached, {ratio}"
+    return (
+        f"customary stop, not certified: would have named {at.policies[habit.policy]} after "
+        f"{habit.after:,} comparisons; now {ratio}"
+    )
 
 
 def policy_table(at: Snapshot) -> Table:
@@ -161,6 +177,20 @@ def _policy(at: Snapshot, i: int) -> dict[str, Any]:
         "strongest_rival": None if rival is None else at.policies[rival],
         "share_against_rival": _value(share),
         "share_against_rival_interval": _bounds(share),
+    }
+
+
+def _habit(at: Snapshot) -> dict[str, Any] | None:
+    habit = at.standing.habit
+    if habit is None:
+        return None
+    return {
+        "certified": False,
+        "glr": _finite(habit.value),
+        "bar": habit.bar,
+        "reached": habit.after is not None,
+        "after": habit.after,
+        "policy": None if habit.policy is None else at.policies[habit.policy],
     }
 
 
