@@ -73,8 +73,8 @@ def test_an_interval_of_a_quotient_covers_it_as_often_as_it_says() -> None:
     assert max(paired, apart) < 400
 
 
-def test_calibration_catches_a_design_that_spends_delta_twice() -> None:
-    """One that is exact but for that; where fewer than 50 errors are allowed, chance may hide it."""
+def test_calibration_plays_enough_to_catch_a_design_that_spends_delta_twice() -> None:
+    """One that is exact but for that. Where under 50 errors are allowed, chance may hide it."""
     for delta in calibration.DELTAS:
         for _, runs in calibration.matches(delta):
             limit = counted(0, runs, delta)["limit"]
@@ -83,24 +83,33 @@ def test_calibration_catches_a_design_that_spends_delta_twice() -> None:
                 assert binom.sf(limit, runs, 2 * delta) > 0.98
 
 
+def test_the_published_calibration_would_have_caught_delta_spent_twice() -> None:
+    """At 0.2 the tied cyc8 was played as a design plays it that was promised 0.1 and spent it
+    twice; at 0.1 it was played honestly."""
+    report = json.loads((Path(__file__).parents[2] / "docs/bench/llm-po.json").read_text())
+    wrong = {
+        row["delta"]: (row["wrong"]["count"], row["wrong"]["n"])
+        for row in report["figures"]["calibration"]["rows"]
+        if row["truth"] == calibration.EDGE and row["assume_winner"]
+    }
+    assert not counted(*wrong[0.2], 0.1)["passes"]
+    assert counted(*wrong[0.1], 0.1)["passes"]
+
+
 @pytest.mark.slow
-def test_calibration_passes_llm_po_and_fails_a_design_that_believes_any_lead(
+def test_calibration_passes_llm_po_and_fails_one_that_believes_any_lead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    edge = Match("edge", cyclic(share=0.5).p, cap=1000)
+
     def wrong(runs: int) -> dict[str, Any]:
-        edge = Match("edge", cyclic(share=0.5).p, assume_winner=True, cap=2000)
-        plays = Plays(seed=3, console=Console(quiet=True))
-        (played,) = plays.each(once, [edge], runs)
+        (played,) = Plays(seed=3, console=Console(quiet=True)).each(once, [edge], runs)
         return counted(sum(run.wrong for run in played), runs, edge.delta)
 
-    assert wrong(60)["passes"]
+    assert wrong(40)["passes"]
     honest = Ledger.of
-
-    def hasty(delta: float, **told: Any) -> Ledger:
-        return honest(0.5, **told)  # the broken twin: evidence of two to one is enough
-
-    monkeypatch.setattr(Ledger, "of", hasty)
-    assert not wrong(60)["passes"]
+    monkeypatch.setattr(Ledger, "of", lambda _, **told: honest(0.5, **told))
+    assert not wrong(40)["passes"]
 
 
 def test_every_question_counts_for_the_policy_that_loses_it() -> None:
