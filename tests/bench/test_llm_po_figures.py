@@ -23,6 +23,7 @@ from bestpolicy.bench.llm_po.plays import (
     quotient,
     spread,
 )
+from bestpolicy.cli import outcome
 from bestpolicy.core.certificate import Ledger
 from bestpolicy.core.nouns import ConfigError, Kind, Verdict
 from bestpolicy.core.rng import stream
@@ -263,3 +264,18 @@ def test_a_mean_comes_with_its_interval() -> None:
     found = spread([1.0, 2.0, 3.0])
     assert found["mean"] == 2
     assert found["high"] - found["mean"] == pytest.approx(1.96 / np.sqrt(3))
+
+
+def test_some_figures_can_be_asked_for_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(monkeypatch)
+    some = ["bench", "llm-po", "--figures", "flight,nope", "--out", str(tmp_path)]
+    assert outcome(some) == 2
+    assert "there is no figure 'nope'" in capsys.readouterr().err
+    assert outcome(["bench", "dueling", "--figures", "flight"]) == 2
+    assert "--figures does not go with dueling" in capsys.readouterr().err
+    some = ["bench", "llm-po", "--figures", "flight", "--processes", "1", "--replications", "2"]
+    assert outcome([*some, "--out", str(tmp_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["bench"]["report"]["figures"]) == ["flight"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FAMILIES = ("strengths", "features", "cycles")
-RUNS = 80  # truths per family
+RUNS = 60  # truths per family
 NEVER = -50.0  # a log weight that no record makes up for
 LEAST_GAP, MOST = 0.05, 1500  # truths that are too close, or too dear, are drawn again
 MODULES = {"llm_po": llm_po, "forecast": forecast}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
-RUNS = 80
+RUNS = 60
 CAP = 20_000
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 POLICIES = (8, 16, 32, 64, 128)
-RUNS = 40
+RUNS = 24
 SHARE = 0.3  # of every rival against the winner, where all are alike
 GAP, NORM = 0.4, 1.5  # θ·(x_0 - x_j) is at least GAP, and θ is as long as NORM
 MOST = 64  # policies beyond which the structured T* is not computed

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 CAP = 20_000
 EVERY = 4  # answers between two looks at the habit's stop
 # Replications: the dear ones get fewer.
-OR_NONE = {"easy4": 200, "hard8": 120, "mid16": 120, "cyc8": 60, "nonborda8": 40, "feat32": 80}
-PROOF = {"llm-po": 200, "paper": 40}
+OR_NONE = {"easy4": 200, "hard8": 80, "mid16": 80, "cyc8": 40, "nonborda8": 24, "feat32": 60}
+PROOF = {"llm-po": 200, "paper": 24}
 EDGE = "cyc8, winner tied"
 
 
