@@ -158,6 +158,26 @@ def test_a_worker_that_cannot_start_says_why() -> None:
         list(environment.replies(Path(sys.executable), [asked], budget=5.0))
 
 
+def test_a_worker_that_is_deaf_is_stopped_and_another_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = tmp_path / "worker.py"
+    deaf.write_text(
+        "import json, sys, time\n"
+        "for line in sys.stdin:\n"
+        "    if json.loads(line)['seed'] == 1:\n"
+        "        time.sleep(60)\n"
+        "    print(json.dumps({'answer': [0]}), flush=True)\n"
+    )
+    monkeypatch.setattr(environment, "WORKER", deaf)
+    jobs = [{"seed": seed, "limit": 0.5} for seed in (0, 1, 2)]
+    found = list(environment.replies(Path(sys.executable), jobs, budget=30, grace=1.0))
+    assert [reply["answer"] for reply in found] == [[0], None, [0]]
+    assert found[1]["stopped"]
+    found = list(environment.replies(Path(sys.executable), jobs, budget=0, grace=1.0))
+    assert len(found) == 1  # no time for another
+
+
 def test_the_worker_needs_nothing_of_ours() -> None:
     code = f"import runpy, sys; runpy.run_path({str(environment.WORKER)!r}); print(*sys.modules)"
     done = subprocess.run(

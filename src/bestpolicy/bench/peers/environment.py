@@ -11,11 +11,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from threading import Timer
+from threading import Event, Timer
 from time import monotonic
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 
@@ -26,6 +27,7 @@ WORKER = Path(__file__).with_name("worker.py")
 GRACE = (
     30.0  # seconds beyond its limit that a run may take to notice it, start of the worker included
 )
+STOPPED = {"comparisons": 0, "answer": None, "stopped": True, "error": ""}
 PATIENCE = 600.0  # seconds for an installation
 
 
@@ -62,43 +64,70 @@ def made(cache: Path, console: Console) -> Path:
 
 
 def replies(
-    python: Path, jobs: Iterable[dict[str, Any]], *, budget: float
+    python: Path, jobs: Iterable[dict[str, Any]], *, budget: float, grace: float = GRACE
 ) -> Iterator[dict[str, Any]]:
-    """The worker's answer to each job; no job begins after `budget` seconds."""
+    """The worker's answer to each job; no job begins after `budget` seconds.
+
+    A worker that is deaf beyond its limit is killed, which stops that run, and another one goes on.
+    """
     until = monotonic() + budget
-    with (
-        TemporaryFile("w+") as said,
-        subprocess.Popen(
-            [str(python), "-W", "ignore", str(WORKER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            text=True,
-        ) as worker,
-    ):
-        assert worker.stdin is not None
-        assert worker.stdout is not None
+    with TemporaryFile("w+") as said:
+        worker: subprocess.Popen[str] | None = None
         try:
             for job in jobs:
-                timer = Timer(job["limit"] + GRACE, worker.kill)
-                timer.start()
-                try:
-                    worker.stdin.write(json.dumps(job) + "\n")
-                    worker.stdin.flush()
-                    line = worker.stdout.readline()
-                except BrokenPipeError:
-                    line = ""
-                timer.cancel()
-                if not line:
+                worker = worker or _started(python, said)
+                late = Event()
+                line = _answer(worker, job, grace, late)
+                if not line and not late.is_set():
                     said.seek(0)
-                    last = said.read().strip().splitlines()[-1:]
-                    why = last[0] if last else "it did not answer in time"
+                    why = [*said.read().strip().splitlines(), "it ended without a word"][-2:][0]
                     raise NoPeersError(f"the worker of {LIBRARY} {VERSION} failed: {why}")
-                yield json.loads(line)
+                if not line:
+                    _end(worker)
+                    worker = None
+                yield json.loads(line) if line else STOPPED | {"seconds": job["limit"] + grace}
                 if monotonic() > until:
                     return
         finally:
-            worker.kill()
+            if worker is not None:
+                _end(worker)
+
+
+def _started(python: Path, said: IO[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(python), "-W", "ignore", str(WORKER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        text=True,
+    )
+
+
+def _answer(worker: subprocess.Popen[str], job: dict[str, Any], grace: float, late: Event) -> str:
+    """A line, or nothing when the worker died or was killed for being late."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+
+    def kill() -> None:
+        late.set()
+        worker.kill()
+
+    timer = Timer(job["limit"] + grace, kill)
+    timer.start()
+    try:
+        worker.stdin.write(json.dumps(job) + "\n")
+        worker.stdin.flush()
+        return worker.stdout.readline()
+    except BrokenPipeError:
+        return ""
+    finally:
+        timer.cancel()
+
+
+def _end(worker: subprocess.Popen[str]) -> None:
+    worker.kill()
+    with suppress(BrokenPipeError):
+        worker.communicate()
 
 
 def _mark(cache: Path) -> Path:
