@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,8 @@ def _llm_po(report: dict[str, Any]) -> list[str]:
     for name, section in report["figures"].items():
         figure, rows = FIGURES[name], section["rows"]
         form = " Quick form." if section["quick"] else ""
-        parts.append(f"### {figure.title}\n\n{figure.says(rows)}{form}\n")
+        about = (sys.modules[figure.rows.__module__].__doc__ or "").strip()
+        parts.append(f"### {figure.title}\n\n{about}\n\n**{figure.says(rows)}**{form}\n")
         parts.append(f"![{figure.title}](llm-po-{name}.svg)\n")
         parts += _lines([figure.cells(row) for row in rows])
     return parts
