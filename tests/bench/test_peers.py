@@ -205,3 +205,5 @@ def test_the_peers_answer_where_they_are_installed(
     assert all(line["finished"] == 2 for line in report["rows"])
     assert (tmp_path / "peers.svg").exists()
     assert "within epsilon of the best" in console.export_text()
+    again = peers.main(True, tmp_path, replications=2, console=Console(quiet=True))
+    assert again == report  # seconds and all: what is there is not played again
