@@ -88,9 +88,12 @@ def test_the_published_calibration_would_have_caught_delta_spent_twice() -> None
     """At 0.2 the tied cyc8 was played as a design plays it that was promised 0.1 and spent it
     twice; at 0.1 it was played honestly."""
     report = json.loads((Path(__file__).parents[2] / "docs/bench/llm-po.json").read_text())
+    section = report["figures"]["calibration"]
+    if section["quick"]:
+        pytest.skip("the committed calibration is the quick form, too small to tell")
     wrong = {
         row["delta"]: (row["wrong"]["count"], row["wrong"]["n"])
-        for row in report["figures"]["calibration"]["rows"]
+        for row in section["rows"]
         if row["truth"] == calibration.EDGE and row["assume_winner"]
     }
     assert not counted(*wrong[0.2], 0.1)["passes"]
