@@ -48,6 +48,9 @@ bench: $(VENV)/.ready ## the published tables beside ours, in docs/bench (long)
 	$(RUN)bestpolicy bench dueling
 	$(RUN)bestpolicy bench ask
 	$(RUN)bestpolicy bench peeking
+	$(RUN)bestpolicy bench structure
+	$(RUN)bestpolicy bench llm-po
+	$(RUN)bestpolicy bench peers
 
 build: $(VENV)/.ready ## sdist and wheel in dist/
 	$(RUN)python -m build --no-isolation

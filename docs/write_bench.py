@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ LADDER_HEAD = """\
 
 llm-po, a winner assumed: ratio to the floor (reference in brackets).
 """
+LLM_PO = """\
+## Figures of llm-po
+
+`bestpolicy bench llm-po`. The default design, a winner assumed and confidence 0.95 unless said;
+intervals are 95 %, of means by the normal law, of shares by Clopper and Pearson. *BROKEN* marks a
+share that a calibrated design exceeds in less than one of a thousand cells.
+"""
 STRUCTURE = """\
 ## Policies that hang together
 
@@ -56,6 +64,18 @@ most {promised:.1%} of runs.
 
 | instance | holds | answers | refused % [95 %] | runs |
 |---|---|---|---|---|"""
+PEERS = """\
+## Beside another library
+
+`bestpolicy bench peers`. The algorithms of {library}, installed in an environment of its own, each
+with its own stop, and llm-po with ours: what a user gets today, not a race on equal terms. *Told*
+and *promises* differ: most peers promise a policy within epsilon of the best (an answer that is not
+the winner can then be right), llm-po the winner itself. At most {runs} runs of a peer, {limit:g}
+seconds each and no new one after {budget:g}; runs stopped by time have no answer and count in no
+mean, which flatters a peer that is stopped often.{form}
+
+![comparisons](peers.svg)
+"""
 PEEKING = """\
 ## Looking after every answer
 
@@ -101,6 +121,7 @@ def page() -> str:
     falling = [row for row in dueling["rows"] if row["ladder"]]
     table = [row for row in dueling["rows"] if not row["ladder"]]
     parts = [DUELING, *_instances(table), LADDER_HEAD, *_ladder(falling)]
+    parts += _llm_po(_read("llm-po"))
     parts.append(STRUCTURE)
     for row in structure["rows"]:
         told = _told(row)
@@ -120,7 +141,7 @@ def page() -> str:
         parts.append(
             f"| {row['instance']} | {holds} | {row['budget']:,} | {row['share']} | {row['n']:,} |"
         )
-    parts.append("")
+    parts += ["", *_peers(_read("peers"))]
     parts.append(PEEKING.format(answers=peeking["answers"]))
     for row in peeking["rows"]:
         promise = "kept" if row["passes"] else "BROKEN"
@@ -174,6 +195,46 @@ def _ladder(cells: list[dict[str, Any]]) -> list[str]:
         cells_of = " | ".join(f"{ratio[delta]:.2f} ({was:.2f})" for delta, was in pairs)
         rows.append(f"| {instance} | {cells_of} |")
     return [*rows, ""]
+
+
+def _llm_po(report: dict[str, Any]) -> list[str]:
+    from bestpolicy.bench.llm_po import FIGURES
+
+    parts = [LLM_PO]
+    for name, section in report["figures"].items():
+        figure, rows = FIGURES[name], section["rows"]
+        form = " Quick form." if section["quick"] else ""
+        about = (sys.modules[figure.rows.__module__].__doc__ or "").strip()
+        parts.append(f"### {figure.title}\n\n{about}\n\n**{figure.says(rows)}**{form}\n")
+        parts.append(f"![{figure.title}](llm-po-{name}.svg)\n")
+        parts += _lines([figure.cells(row) for row in rows])
+    return parts
+
+
+def _peers(report: dict[str, Any]) -> list[str]:
+    from bestpolicy.bench.peers import BUDGET, LIMIT, QUICKER, cells
+
+    times = QUICKER if report["quick"] else 1.0
+    form = " Quick form." if report["quick"] else ""
+    head = PEERS.format(
+        library=report["library"],
+        runs=report["runs"],
+        limit=LIMIT * times,
+        budget=BUDGET * times,
+        form=form,
+    )
+    return [head, *_lines([cells(row) for row in report["rows"]])]
+
+
+def _lines(cells: list[dict[str, str]]) -> list[str]:
+    """A table, one column per name."""
+    heads = list(cells[0])
+    return [
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
+        *(f"| {' | '.join(line.values())} |" for line in cells),
+        "",
+    ]
 
 
 def _share(s: dict[str, Any]) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
 
 from bestpolicy import __version__
-from bestpolicy.bench import TABLES
+from bestpolicy.cli_measure import bench, simulate
 from bestpolicy.terminal import (
     DIFFERS,
     DONE,
@@ -24,15 +24,13 @@ from bestpolicy.terminal import (
     UNDECIDED,
     USAGE,
     complain,
+    json_option,
     people,
     print_json,
     refuse,
     stop_on_signal,
 )
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object; text goes to standard error."
-)
 study_argument = click.argument("study", type=click.Path())
 
 
@@ -172,114 +170,8 @@ def export(study: str, output: str | None, kind: str | None, as_json: bool) -> i
     return DONE
 
 
-@cli.command()
-@click.argument("instance")
-@click.option("--design", default="llm-po", show_default=True, help="What decides the next duel.")
-@click.option("--reps", type=click.IntRange(1), default=100, show_default=True, help="Studies.")
-@click.option(
-    "--confidence", type=float, default=0.95, show_default=True, help="Between 0.5 and 1."
-)
-@click.option("--assume-winner", is_flag=True, help="Tell the design that a winner exists.")
-@click.option("--cap", type=click.IntRange(1), default=100_000, show_default=True, help="Budget.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance.")
-@click.option("--processes", type=click.IntRange(1), help="Default: one for each core.")
-@click.option("--bound", is_flag=True, help="Play nothing: print the lower bound of any design.")
-@click.option("--plot", type=click.Path(dir_okay=False), help="An .svg or .png file for --bound.")
-@json_option
-def simulate(
-    instance: str,
-    design: str,
-    reps: int,
-    confidence: float,
-    assume_winner: bool,
-    cap: int,
-    seed: int,
-    processes: int | None,
-    bound: bool,
-    plot: str | None,
-    as_json: bool,
-) -> int:
-    """Play a design on a known truth and count comparisons and wrong verdicts.
-
-    INSTANCE is one of the published ones, such as easy4, hard8, mid16, cyc8 or nowinner6.
-    """
-    from bestpolicy import simulate as room
-
-    _known("instance", instance, room.INSTANCES)
-    _known("design", design, room.names())
-    if not 0.5 < confidence < 1:
-        raise click.UsageError(f"--confidence must be between 0.5 and 1, saw {confidence:g}")
-    if bound or plot:
-        return _bound(instance, 1 - confidence, plot, as_json)
-    cell = room.Cell(instance, design, assume_winner, 1 - confidence, cap, reps)
-    with people(as_json) as console:
-        (result,) = room.play_all([cell], seed=seed, processes=processes, console=console)
-        console.print(room.as_text(result))
-    if as_json:
-        print_json({"simulation": room.as_json(result, seed)})
-    return DONE
-
-
-@cli.command()
-@click.argument("name")
-@click.option("--quick", is_flag=True, help="Fewer replications: minutes instead of hours.")
-@click.option("--out", default="docs/bench", show_default=True, help="Folder for JSON and figure.")
-@click.option("--instances", help="Only these, with commas between (dueling).")
-@click.option("--methods", help="Only these, with commas between (dueling).")
-@click.option("--replications", type=click.IntRange(1), help="Instead of the published number.")
-@json_option
-def bench(
-    name: str,
-    quick: bool,
-    out: str,
-    instances: str | None,
-    methods: str | None,
-    replications: int | None,
-    as_json: bool,
-) -> int:
-    """Play a published table and print ours beside it.
-
-    NAME is dueling (comparisons and wrong verdicts), peeking (A/A tests), structure (what knowing
-    how policies hang together saves) or ask (processor time).
-    """
-    import re
-    from importlib import import_module
-    from inspect import signature
-    from pathlib import Path
-
-    _known("table", name, TABLES)
-    main = import_module(f"bestpolicy.bench.{name}").main
-    parts = {
-        "instances": instances.split(",") if instances else None,
-        "methods": re.split(r",(?!\s*winner or none)\s*", methods) if methods else None,
-        "replications": replications,
-    }
-    given = {key: value for key, value in parts.items() if value is not None}
-    for key in given:
-        if key not in signature(main).parameters:
-            raise click.UsageError(f"--{key} does not go with {name}")
-    with people(as_json) as console:
-        report = main(quick, Path(out), console=console, **given)
-    if as_json:
-        print_json({"bench": {"name": name, "out": out, "report": report}})
-    return DONE
-
-
-def _bound(instance: str, delta: float, plot: str | None, as_json: bool) -> int:
-    from pathlib import Path
-
-    from bestpolicy import requirement as room
-
-    if plot is not None and Path(plot).suffix not in (".svg", ".png"):
-        raise click.UsageError(f"--plot needs an .svg or .png file, saw {plot!r}")
-    with people(as_json) as console:
-        found = room.requirements(instance)
-        room.show(instance, found, delta, console)
-        if plot is not None:
-            room.draw(instance, found, Path(plot), console)
-    if as_json:
-        print_json({"bound": room.as_json(instance, found, delta)})
-    return DONE
+cli.add_command(simulate)
+cli.add_command(bench)
 
 
 @contextmanager
@@ -306,15 +198,6 @@ def _write(output: str, text: str) -> None:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.UsageError(f"cannot write {output}: {error.strerror}") from None
-
-
-def _known(what: str, seen: str, known: Collection[str]) -> None:
-    from difflib import get_close_matches
-
-    if seen not in known:
-        near = get_close_matches(seen, list(known), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise click.UsageError(f"no {what} {seen!r}; there are {', '.join(known)}{hint}")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object; text goes to standard error."
+)
 DONE, DIFFERS, USAGE, UNDECIDED, INFEASIBLE, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 
@@ -103,3 +106,13 @@ def stop_on_signal() -> Iterator[Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def known(what: str, seen: str, names: Collection[str]) -> None:
+    """Refuse a name that is not there, and say which is near."""
+    from difflib import get_close_matches
+
+    if seen not in names:
+        near = get_close_matches(seen, list(names), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise click.UsageError(f"no {what} {seen!r}; there are {', '.join(names)}{hint}")

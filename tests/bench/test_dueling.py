@@ -153,4 +153,4 @@ def test_every_table_in_the_register_exists() -> None:
     import importlib
 
     for name in TABLES:
-        assert callable(importlib.import_module(f"bestpolicy.bench.{name}").main)
+        assert callable(importlib.import_module(f"bestpolicy.bench.{name.replace('-', '_')}").main)
