@@ -85,8 +85,8 @@ def bench(
     """Play a published table and print ours beside it.
 
     NAME is dueling (comparisons and wrong verdicts), llm-po (figures of the default design),
-    peeking (A/A tests), structure (what knowing how policies hang together saves), peers (another
-    library beside ours) or ask (processor time).
+    peeking (A/A tests), structure (what knowing how policies hang together saves), judges (those
+    that misbehave), peers (another library beside ours) or ask (processor time).
     """
     import re
     from importlib import import_module

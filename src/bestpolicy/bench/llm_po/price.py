@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from bestpolicy.bench.llm_po.figure import Figure, Row, bars, counted, number, percent
 from bestpolicy.bench.llm_po.plays import (
     DELTA,
@@ -25,6 +23,7 @@ from bestpolicy.bench.llm_po.plays import (
     quotient,
     spread,
 )
+from bestpolicy.core.glr import bar
 from bestpolicy.core.loop import number as numbered
 from bestpolicy.core.nouns import Verdict
 from bestpolicy.core.rng import stream
@@ -112,12 +111,10 @@ def twice(match: Match, seed: int, r: int) -> Twice:
         questions = numbered(design.ask(state, world.contexts(1, rng), rng, ()), asked, rng)
         asked += len(questions)
         state = design.tell(state, world.play(questions, rng))
-        look = habit is None and asked % EVERY == 0
-        if look and paper.glr(state) >= paper.glr_bar(asked, match.delta):
-            wins = state.wins()
-            n = wins + wins.T
-            share = np.divide(wins, n, out=np.full_like(wins, 0.5), where=n > 0)
-            leader = int((n * paper.defeats(share)).sum(axis=1).argmin())
+        if habit is None and asked % EVERY == 0:
+            ratio, leader = paper.glr(state.duels if isinstance(state, paper.PaperState) else state)
+            if ratio < bar(asked, match.delta):
+                continue
             named: Verdict[int] = Verdict("winner", leader, 1 - match.delta, (), asked, "")
             habit = asked, is_mistaken(named, match, order)
     wrong = is_mistaken(verdict, match, order)
