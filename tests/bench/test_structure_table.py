@@ -12,7 +12,14 @@ from bestpolicy.bench.cells import Cell, play
 
 
 def test_the_table_is_written_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(structure, "TOLD", (("easy4", "features", 20, 900, 100.0, None),))
+    monkeypatch.setattr(
+        structure,
+        "TOLD",
+        (
+            ("easy4", "features", 20, 900, 100.0, None),
+            ("hard8", "auto", 20, 900, None, None),
+        ),
+    )
     monkeypatch.setattr(structure, "WIDE", ("easy4", "bradley-terry", 20, 900, None, 200.0))
     monkeypatch.setattr(structure, "TRACKED", (("easy4", "bradley-terry", 20, 900, 70.0),))
     monkeypatch.setattr(structure, "MISFITS", (("cyc8", 900, True),))
@@ -20,14 +27,18 @@ def test_the_table_is_written_and_drawn(tmp_path: Path, monkeypatch: pytest.Monk
     report = structure.main(True, tmp_path, replications=2, processes=1, console=console)
     assert json.loads((tmp_path / "structure.json").read_text()) == report
     told = [(row["told"], row["trusted"], row["target"]) for row in report["rows"]]
+    allowed = structure.SLOWER * report["rows"][3]["mean"]
     assert told == [
         ("free", False, None),
         ("features", False, 100.0),
         ("features", True, None),
+        ("free", False, None),
+        ("auto", False, pytest.approx(allowed)),
+        ("auto", True, None),
         ("bradley-terry", True, 200.0),
         ("bradley-terry", False, None),
     ]
-    assert [row["habitual_stop"] is None for row in report["rows"]] == [True] * 4 + [False]
+    assert [row["habitual_stop"] is None for row in report["rows"]] == [True] * 7 + [False]
     assert report["rows"][-1]["habitual_stop"]["certified"] is False
     assert "easy4, paper, bradley-terry: GLR, not certified" in console.export_text()
     assert report["misfit"][0]["fired"] == 2

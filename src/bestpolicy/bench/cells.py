@@ -59,7 +59,10 @@ class Cell:
         """The structure told to the design, policies renumbered by `order`."""
         if self.structure == "free":
             return None
-        x = STRUCTURES[self.instance]()[0][order] if self.structure == "features" else None
+        described = self.structure == "features"
+        if self.structure == "auto" and self.instance in STRUCTURES:
+            described = STRUCTURES[self.instance]()[0].shape[1] < len(order)
+        x = STRUCTURES[self.instance]()[0][order] if described else None
         return Structure.of(x, len(order), trust=self.trust)
 
     @property

@@ -1,10 +1,11 @@
 """What a structure saves, what trusting it saves, and what happens when it is wrong.
 
 Each line plays llm-po on a known truth: told nothing, told a structure that only steers, and told
-one that it may trust. On nonborda8 Bradley-Terry is wrong. Two lines play paper, the tracking of
-optimal proportions; below the table is where its customary stop, which is no certificate, would
-have stopped. The last lines ask pairs uniformly and count how often the misfit test says that
-Bradley-Terry does not hold.
+one that it may trust. `auto` is features where there are some and else Bradley-Terry, and is to
+take at most a tenth more than nothing told; on nonborda8 and cyc8 Bradley-Terry is wrong. Two lines
+play paper, the tracking of optimal proportions; below the table is where its customary stop, which
+is no certificate, would have stopped. The last lines ask pairs uniformly and count how often the
+misfit test says that Bradley-Terry does not hold.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
 DELTA = 0.05
 # instance, structure, runs, cap; then what is aimed at when it only steers, and when trusted
 TOLD: tuple[tuple[str, str, int, int, float | None, float | None], ...] = (
-    ("feat32", "features", 200, 6000, 620, 450),
+    ("feat32", "features", 400, 6000, 620, 450),
     ("mid16", "bradley-terry", 200, 6000, 964, 1100),
-    ("nonborda8", "bradley-terry", 200, 3000, None, None),
-    ("cyc8", "bradley-terry", 200, 3000, None, None),
+    ("hard8", "auto", 200, 8000, None, None),
+    ("nonborda8", "auto", 400, 3000, None, None),
+    ("cyc8", "auto", 400, 3000, None, None),
 )
+SLOWER = 1.1  # "auto" may take that many times as many as "free"
 # instance, structure, runs, cap; then where the customary stop was at its first measurement
 TRACKED: tuple[tuple[str, str, int, int, float], ...] = (
     ("feat32", "features", 40, 6000, 294),
@@ -63,6 +66,11 @@ def main(
     console = console or Console()
     played = cells(quick, replications)
     results = play_all(list(played), seed=seed, processes=processes, console=console)
+    free = {r.cell.instance: r.mean for r in results if r.cell.structure == "free"}
+    for r in results:
+        steers = r.cell.design == "llm-po" and r.cell.structure == "auto" and not r.cell.trust
+        if steers and r.cell.instance in free:
+            played[r.cell] = SLOWER * free[r.cell.instance]
     rows = [
         {
             "instance": r.cell.instance,

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from bestpolicy.core import certificate as proof
 from bestpolicy.core.certificate import Certificate, Ledger
-from bestpolicy.core.forecast import FAR_EDGE, Beliefs, forecast, learn, views, within
+from bestpolicy.core.forecast import (
+    FAR_EDGE,
+    PRIOR_REFUTED,
+    Beliefs,
+    forecast,
+    learn,
+    views,
+    within,
+)
 from bestpolicy.core.likelihood import Likelihood, refitted, totals
 from bestpolicy.core.nouns import (
     Array,
@@ -86,10 +94,11 @@ class Duels:
     def init(self) -> DuelState:
         K = self.policies
         rows = list(np.zeros((K, 2, K)))
-        strengths = None if self.structure is None else self.structure.strengths(K)
-        beliefs, known = Beliefs.blank(K, strengths), None
-        if strengths is not None and self.structure is not None:
-            known = Likelihood.blank(K, len(strengths.mean), trusted=self.structure.trust)
+        told, known = self.structure, None
+        strengths = None if told is None else told.strengths(K)
+        beliefs = Beliefs.blank(K, strengths)
+        if strengths is not None and told is not None:
+            known = Likelihood.blank(K, len(strengths.mean), trusted=told.trust)
         return DuelState(0, rows, beliefs, Certificate.blank(K, self.ledger), known)
 
     def ask(
@@ -120,6 +129,9 @@ class Duels:
                 seen = totals(record, beliefs.played, beliefs.strengths.x)
                 beliefs.strengths = refitted(beliefs.strengths, seen)
                 known = known.checked(told + 1, seen, beliefs.strengths, c.evidence, delta)
+                # What is refuted and yet foretells best is kept: it may, as proofs do without it.
+                if known.refuted(delta) and not beliefs.follows_structure():
+                    beliefs.prior = PRIOR_REFUTED
         return DuelState(state.told + len(outcomes), record, beliefs, c, known)
 
     def verdict(self, state: DuelState) -> Verdict[int]:
@@ -181,8 +193,17 @@ def standing(state: DuelState, ledger: Ledger) -> Standing:
         f = forecast(b, j, leader, q)
         speed = log(2) + f * log(f) + (1 - f) * log(1 - f)
         to_go += max(bar - goal[j], 0.0) / speed if f < 0.5 and speed > 1e-9 else inf
+    misfit = None if state.likelihood is None else state.likelihood.misfit
     return Standing(
-        leader, alive.copy(), c.evidence.copy(), goal.copy(), ledger.drop, bar, rival, to_go
+        leader,
+        alive.copy(),
+        c.evidence.copy(),
+        goal.copy(),
+        ledger.drop,
+        bar,
+        rival,
+        to_go,
+        misfit=misfit,
     )
 
 

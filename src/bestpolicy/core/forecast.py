@@ -20,7 +20,7 @@ Warmuth 1998, so that a forecaster that was wrong before can come back).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log, pi, sqrt
+from math import exp, inf, log, pi, sqrt
 
 import numpy as np
 
@@ -30,7 +30,8 @@ from bestpolicy.core.strengths import Strengths
 # m: far, near, loose, tight, rival; told, hinted
 SHRINK = (60.0, 10.0, 4.0, 30.0, 20.0, 300.0, 30.0)
 PRIOR = (0.0, 0.0, -2.5, -2.5, -2.5)  # log weights before any answer
-PRIOR_STRUCTURED = (-2.0, -2.0, -4.5, -4.5, -4.5, 0.0, 0.0)
+PRIOR_STRUCTURED = (0.0, 0.0, -1.0, -1.0, -1.0, 0.0, -1.0)
+PRIOR_REFUTED = (*PRIOR, -inf, -inf)
 RATED, RIVAL_OF_ALL, STRUCTURED = (0, 1), 4, (5, 6)  # which forecasters look beyond the pair
 RIVAL = 10.0  # comparisons that "half of all beat the rival" is worth
 OWN, ALL = 0.5, 0.3  # how much the record of each of the two policies, and of everybody, weighs

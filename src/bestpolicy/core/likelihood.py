@@ -102,6 +102,10 @@ class Likelihood:
         gain, all_gain = (y * log(f) + (1 - y) * log(1 - f) for f in (said, foretold))
         return replace(self, said=self.said + gain, foretold=self.foretold + all_gain)
 
+    def refuted(self, delta: float) -> bool:
+        """Whether the answers have ever spoken against the structure loudly enough."""
+        return self.misfit >= -log(MISFIT_SHARE * delta)
+
     def bets(self, evidence: Array, delta: float) -> Likelihood:
         """Who leaves by the bets' half alone."""
         gone = evidence >= self.bets_bar(delta)
@@ -121,7 +125,7 @@ class Likelihood:
         )
         if not self.trusted:
             return found
-        if found.misfit >= -log(MISFIT_SHARE * delta):
+        if found.refuted(delta):
             return replace(found, trusted=False)
         rating = np.where(self.out, -inf, strengths.rating)
         lead = int(rating.argmax())

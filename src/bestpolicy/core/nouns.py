@@ -108,6 +108,7 @@ class Standing:
     rival: NDArray[np.intp]  # (K,) who has most evidence against it; -1 for nobody
     forecast: float  # comparisons still to go at today's shares; inf when nothing separates them
     habit: Habit | None = None
+    misfit: float | None = None  # log evidence against the structure told, at its highest
 
 
 class Design(Protocol[S]):

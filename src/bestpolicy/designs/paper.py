@@ -38,7 +38,7 @@ from bestpolicy.core import glr as structured
 from bestpolicy.core.certificate import Ledger
 from bestpolicy.core.duels import Duels, DuelState, first
 from bestpolicy.core.glr import bar
-from bestpolicy.core.likelihood import MISFIT_SHARE, totals
+from bestpolicy.core.likelihood import totals
 from bestpolicy.core.logistic import entropy, mu
 from bestpolicy.core.nouns import (
     Array,
@@ -189,8 +189,8 @@ class Paper:
 
     def _holds(self, state: DuelState) -> bool:
         """Whether the misfit test has never fired."""
-        bar = -log(MISFIT_SHARE * self.duels.ledger.delta)
-        return state.likelihood is not None and state.likelihood.misfit < bar
+        known = state.likelihood
+        return known is not None and not known.refuted(self.duels.ledger.delta)
 
 
 def design(policies: int, ledger: Ledger) -> Paper:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import log
 from typing import Protocol
 
 import numpy as np
 
 from bestpolicy.core.evidence import by_counts, share_interval
+from bestpolicy.core.likelihood import MISFIT_SHARE
 from bestpolicy.core.nouns import Interval, Outcome, Standing, Verdict
 from bestpolicy.core.watch import FALSE_ALARM, Doubt
 
@@ -140,6 +142,16 @@ class Snapshot:
             agreement=agreement,
         )
 
+    @property
+    def refuted(self) -> bool:
+        """Whether the answers contradict the structure that the study was told."""
+        misfit = self.standing.misfit
+        return misfit is not None and misfit >= -log(self._contradicted_by_chance)
+
+    @property
+    def _contradicted_by_chance(self) -> float:
+        return MISFIT_SHARE * (1 - self.confidence)
+
     def warnings(self) -> list[str]:
         """What a reader of the verdict should know before acting on it."""
         judge, told = self.judge(), []
@@ -157,6 +169,12 @@ class Snapshot:
             for doubt in self.doubts
             if doubt.raised
         ]
+        if self.refuted:
+            told.append(
+                "the answers contradict the structure that the study was told (a false alarm in "
+                f"at most {self._contradicted_by_chance:.2g} of studies); no proof rests on it: it "
+                "was never needed for one, or the trust in it is withdrawn"
+            )
         if self.lost:
             told.append(
                 f"{self.lost} duels have no answer and count at their worst; a loss that depends "

@@ -48,6 +48,9 @@ def as_json(at: Snapshot) -> dict[str, Any]:
             "in_flight": at.in_flight,
             "budget": at.budget,
             "habitual_stop": _habit(at),
+            "structure": None
+            if at.standing.misfit is None
+            else {"log_evidence_against": at.standing.misfit, "refuted": at.refuted},
         },
         "replay": at.record_hash,
     }
