@@ -127,6 +127,7 @@ def test_every_part_of_a_right_file_arrives(good: Callable[..., StudyFile], tmp_
         "reuse_inputs": True,
         "cluster": None,
         "sentinels": 0.0,
+        "reserve": 0.02,
         "design": "llm-po",
         "budget": {"comparisons": 200, "minutes": 30.0},
         "store": f"sqlite:///{tmp_path.resolve()}/tickets.db",

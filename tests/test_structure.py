@@ -144,14 +144,14 @@ def test_auto_drops_a_structure_that_fails_and_tells_of_it() -> None:
     misfit = study.standing().misfit
     assert misfit is not None
     assert misfit > 20
-    state = study._record.fold.state
+    state = study._record.reading.state
     assert not state.beliefs.follows_structure()
     assert state.beliefs.prior == PRIOR_REFUTED
 
 
 def test_auto_keeps_a_structure_that_pays() -> None:
     study = played(grid(structure="auto"))
-    assert study._record.fold.state.beliefs.follows_structure()
+    assert study._record.reading.state.beliefs.follows_structure()
     assert study.verdict().policy == "kind 0"
 
 

@@ -17,7 +17,7 @@ from bestpolicy.core.rng import stream
 from bestpolicy.duel import Duel, Tally
 from bestpolicy.store import open_store
 from bestpolicy.study import Study, questions
-from bestpolicy.study.record import Reading
+from bestpolicy.study.reading import Reading
 from bestpolicy.study.settings import Budget
 from crash.workers import judge
 from tiny import Tiny
@@ -96,11 +96,11 @@ def test_the_order_of_telling_leaves_no_trace() -> None:
 
 def test_folding_answers_as_they_are_told_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def as_told(self: Reading, answers: dict[int, Outcome], late: set[int]) -> None:
-        for outcome in list(answers.values())[self.fold.told :]:
+        for outcome in list(answers.values())[self.told :]:
             if not self.found.final:
-                self.fold.state = self.design.tell(self.fold.state, (outcome,))
-                self.fold.told += 1
-                self.found = self.design.verdict(self.fold.state)
+                self.state = self.design.tell(self.state, (outcome,))
+                self.told += 1
+                self.found = self.design.verdict(self.state)
 
     monkeypatch.setattr(Reading, "advance", as_told)
     with pytest.raises(AssertionError):

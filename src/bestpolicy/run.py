@@ -95,6 +95,7 @@ def snapshot(
         pairs=pairs,
         outcomes=tuple(outcomes),
         doubts=tuple(study.doubts()),
+        changes=tuple(study.changes()),
         order=file.section.judge.order,
         budget=file.section.budget.comparisons,
         in_flight=len(study.in_flight()),

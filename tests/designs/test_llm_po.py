@@ -124,9 +124,9 @@ def test_the_leader_is_the_survivor_with_the_best_rating_and_no_evidence_against
     b, c = state.beliefs, state.certificate
     leader = int(scores(b, c, c.alive).argmin())
     assert leader == 0
-    assert lead(b, c, leader) > 0
+    assert lead(b, leader, c.alive) > 0
     c.alive[:] = [True, False, False, False, False]
-    assert lead(b, c, 0) == np.inf
+    assert lead(b, 0, c.alive) == np.inf
 
 
 def test_a_rival_that_is_refuted_is_not_asked_again() -> None:

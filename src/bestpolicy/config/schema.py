@@ -67,6 +67,9 @@ class DecideSection(Section):
     sentinels: float = Field(
         0.0, ge=0, lt=0.5, allow_inf_nan=False, description="at least 0 and below 0.5"
     )
+    reserve: float = Field(
+        0.02, ge=0, lt=0.5, allow_inf_nan=False, description="at least 0 and below 0.5"
+    )
 
 
 class BudgetSection(Section):

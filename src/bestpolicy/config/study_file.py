@@ -98,6 +98,7 @@ class StudyFile:
             "reuse_inputs": section.decide.reuse_inputs,
             "cluster": section.decide.cluster,
             "sentinels": section.decide.sentinels,
+            "reserve": section.decide.reserve,
             "design": section.design.name,
             "budget": budget or None,
             "inputs": self.rows,

@@ -85,13 +85,21 @@ class Certificate:
     close_to_all: NDArray[np.bool_]  # (K,) row i of `close` is complete
 
     @classmethod
-    def blank(cls, policies: int, ledger: Ledger) -> Certificate:
+    def blank(cls, policies: int, ledger: Ledger, capital: Array | None = None) -> Certificate:
+        """`capital` is the log of what each policy's claims begin with; 0 but for latecomers."""
         K = policies
         start = _rows(K, log(AT_START / K)) if ledger.win < inf else []
         close = _rows(K, -log(K)) if ledger.close < inf else []
         cash = log(1 - AT_START)
         nobody = np.zeros(K, dtype=np.bool_)
-        return cls(np.zeros(K), ~nobody, start, cash, close, nobody.copy(), nobody.copy())
+        evidence = np.zeros(K)
+        if capital is not None:
+            evidence = capital.copy()
+            for rows, half in ((start, log(0.5)), (close, -log(K))):
+                for i, row in enumerate(rows):
+                    least = np.minimum(capital[i], capital)
+                    row[(least < 0) & (row < inf)] = (least + half)[(least < 0) & (row < inf)]
+        return cls(evidence, ~nobody, start, cash, close, nobody.copy(), nobody.copy())
 
     def copy(self) -> Certificate:
         """A copy whose rows are shared: `read` replaces a row, it never writes into one."""
@@ -125,13 +133,17 @@ def read(c: Certificate, ledger: Ledger, x: int, k: int, y: float | None, f: flo
             _raise(c.close, c.close_to_all, b, a, gain, ledger.close)
 
 
-def back(c: Certificate, leader: int, lead: float, told: int) -> None:
-    """Hand cash to the leader's claim, the more the surer its lead (in sd); before y is seen."""
+def back(
+    c: Certificate, leader: int, lead: float, told: int, there: NDArray[np.bool_] | None = None
+) -> None:
+    """Hand cash to the leader's claim, the more the surer its lead (in sd); before y is seen.
+    Its claims over policies that are not `there` yet get nothing."""
     faith = erf(lead / sqrt(2)) if lead > 0 else 0.0
     share = faith * min(1.0, CASH_FLOW / (told + CASH_DELAY))
     if not c.proof or share <= 0.0:
         return
-    c.proof[leader] = np.logaddexp(c.proof[leader], c.cash + log(share))
+    backed = np.logaddexp(c.proof[leader], c.cash + log(share))
+    c.proof[leader] = backed if there is None else np.where(there, backed, c.proof[leader])
     c.cash += log(1 - share)
 
 

@@ -86,6 +86,12 @@ class Duels:
     ledger: Ledger
     rule: Rule
     structure: Structure | None = None
+    joined: Array | None = None  # (K,) answers before each came; None: all were there
+    capital: Array | None = None  # (K,) log of what the claims about each begin with
+
+    def seated(self, joined: Sequence[int], capital: Sequence[float]) -> Duels:
+        """The same, with policies that came later."""
+        return replace(self, joined=np.array(joined), capital=np.array(capital, float))
 
     def given(self, structure: Structure) -> Duels:
         """The same, told how the policies hang together."""
@@ -99,7 +105,7 @@ class Duels:
         beliefs = Beliefs.blank(K, strengths)
         if strengths is not None and told is not None:
             known = Likelihood.blank(K, len(strengths.mean), trusted=told.trust)
-        return DuelState(0, rows, beliefs, Certificate.blank(K, self.ledger), known)
+        return DuelState(0, rows, beliefs, Certificate.blank(K, self.ledger, self.capital), known)
 
     def ask(
         self, state: DuelState, contexts: Sequence[Context], rng: Rng, pending: Sequence[Comparison]
@@ -113,9 +119,11 @@ class Duels:
             x, k = outcome.comparison.arms
             q = views(beliefs, x, k, record[x].item(0, k), record[x].item(1, k))
             f = forecast(beliefs, x, k, q)
-            if c.proof and c.alive.any():
-                leader = int(np.argmin(scores(beliefs, c, c.alive)))
-                proof.back(c, leader, lead(beliefs, c, leader), told)
+            there = None if self.joined is None else self.joined <= told
+            seen = c.alive if there is None else c.alive & there
+            if c.proof and seen.any():
+                leader = int(np.argmin(scores(beliefs, c, seen)))
+                proof.back(c, leader, lead(beliefs, leader, seen), told, there)
             y = None if outcome.scores is None else outcome.scores[0]
             proof.read(c, self.ledger, x, k, y, f)
             if known is not None and beliefs.strengths is not None:
@@ -126,9 +134,9 @@ class Duels:
                 record[x] = _plus(record[x], k, y)
                 record[k] = _plus(record[k], x, 1 - y)
             if known is not None and beliefs.strengths is not None and told + 1 >= known.next:
-                seen = totals(record, beliefs.played, beliefs.strengths.x)
-                beliefs.strengths = refitted(beliefs.strengths, seen)
-                known = known.checked(told + 1, seen, beliefs.strengths, c.evidence, delta)
+                met = totals(record, beliefs.played, beliefs.strengths.x)
+                beliefs.strengths = refitted(beliefs.strengths, met)
+                known = known.checked(told + 1, met, beliefs.strengths, c.evidence, delta)
                 # What is refuted and yet foretells best is kept: it may, as proofs do without it.
                 if known.refuted(delta) and not beliefs.follows_structure():
                     beliefs.prior = PRIOR_REFUTED
@@ -156,12 +164,12 @@ def scores(b: Beliefs, c: Certificate, alive: NDArray[np.bool_]) -> Array:
     return np.where(alive, np.maximum(c.evidence, 0.0) - b.best_rating(), inf)
 
 
-def lead(b: Beliefs, c: Certificate, i: int) -> float:
+def lead(b: Beliefs, i: int, alive: NDArray[np.bool_]) -> float:
     """By how many standard deviations i's rating exceeds the nearest survivor's."""
     rating = b.best_rating()
     gap = (rating.item(i) - rating) / np.sqrt(b.gap_variances(i) + 1e-12)
     gap[i] = inf
-    return float(np.where(c.alive, gap, inf).min())
+    return float(np.where(alive, gap, inf).min())
 
 
 def first(values: Array, rng: Rng) -> int:

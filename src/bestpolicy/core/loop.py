@@ -9,34 +9,9 @@ same state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Generic
+from collections.abc import Callable, Sequence
 
-from bestpolicy.core.nouns import Comparison, Design, Outcome, Rng, S, Verdict, World
-
-
-@dataclass(slots=True)
-class Fold(Generic[S]):
-    """A design's state over the answered prefix, and the answers that came early."""
-
-    design: Design[S]
-    state: S
-    told: int = 0  # answers folded in; also the ask number that evidence waits for
-    early: dict[int, Outcome] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, design: Design[S]) -> Fold[S]:
-        return cls(design, design.init())
-
-    def tell(self, outcomes: Iterable[Outcome]) -> None:
-        self.early.update((outcome.comparison.id, outcome) for outcome in outcomes)
-        ready = []
-        while (outcome := self.early.pop(self.told, None)) is not None:
-            ready.append(outcome)
-            self.told += 1
-        if ready:
-            self.state = self.design.tell(self.state, ready)
+from bestpolicy.core.nouns import Comparison, Design, Rng, S, Verdict, World
 
 
 def rollout(

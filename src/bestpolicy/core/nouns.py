@@ -124,11 +124,9 @@ class Design(Protocol[S]):
         self, state: S, contexts: Sequence[Context], rng: Rng, pending: Sequence[Comparison]
     ) -> list[Comparison]:
         """One comparison per context; `pending` are asked and not yet told."""
-        ...
 
     def tell(self, state: S, outcomes: Sequence[Outcome]) -> S:
         """The state after these outcomes, which come in ask order. The old state is untouched."""
-        ...
 
     def verdict(self, state: S) -> Verdict[int]: ...
 
@@ -153,8 +151,9 @@ class Store(Protocol):
 
     def announce(self, verdict: Verdict[int]) -> None: ...
 
-    def history(self, after: int = 0) -> list[tuple[int, Comparison | Outcome | Verdict[int]]]:
+    def changed(self, change: Any) -> None: ...  # a Change of core/roster.py
+
+    def history(self, after: int = 0) -> list[tuple[int, Any]]:
         """Everything written since `after`, numbered, in the order it was committed."""
-        ...
 
     def close(self) -> None: ...

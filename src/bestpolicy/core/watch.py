@@ -76,6 +76,16 @@ class Watch:
         self._played = np.zeros((policies, 1))
         self._total = np.zeros((len(CHANGED), width))  # (C, A) log of the products over pairs
 
+    @property
+    def policies(self) -> int:
+        return len(self._rating)
+
+    def knows(self, policies: int) -> None:
+        """There are that many policies from now on, if they are more."""
+        more = np.zeros((max(policies - self.policies, 0), self._rating.shape[1]))
+        self._rating = np.concatenate([self._rating, more])
+        self._played = np.concatenate([self._played, more])
+
     def told(self, i: int, k: int, y: float | None, *, late: bool = False) -> None:
         """The next answer in ask order: i's share against k; None never comes."""
         self.read += 1

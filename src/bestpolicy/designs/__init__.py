@@ -6,6 +6,7 @@ function, `design(policies, ledger) -> Design`. A design that can use a structur
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
@@ -18,9 +19,11 @@ from bestpolicy.core.strengths import Structure
 
 @runtime_checkable
 class Steerable(Protocol):
-    """A design that a structure can steer."""
+    """A design that a structure can steer, and whose policies may come later."""
 
     def given(self, structure: Structure) -> Design[Any]: ...
+
+    def seated(self, joined: Sequence[int], capital: Sequence[float]) -> Design[Any]: ...
 
 
 def names() -> list[str]:
@@ -62,3 +65,13 @@ def make(
             'structure="free"'
         )
     return made.given(structure)
+
+
+def seated(design: Design[Any], joined: Sequence[int], capital: Sequence[float]) -> Design[Any]:
+    """The same design, told that some policies came after so many answers, and with what."""
+    if not isinstance(design, Steerable):
+        raise ConfigError(
+            "policies can join a study whose design has the certificate of this package: "
+            "savage, knockout and designs of your own stop by bounds of theirs"
+        )
+    return design.seated(joined, capital)

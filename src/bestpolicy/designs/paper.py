@@ -121,6 +121,10 @@ class Paper:
             )
         return replace(self, duels=self.duels.given(structure))
 
+    def seated(self, joined: Sequence[int], capital: Sequence[float]) -> Paper:
+        """The same, with policies that came later."""
+        return replace(self, duels=self.duels.seated(joined, capital))
+
     def init(self) -> PaperState:
         plan = None if self.duels.structure is None else Plan.blank(self.policies)
         return PaperState(self.duels.init(), plan=plan)

@@ -13,6 +13,7 @@ import numpy as np
 from bestpolicy.core.evidence import by_counts, share_interval
 from bestpolicy.core.likelihood import MISFIT_SHARE
 from bestpolicy.core.nouns import Interval, Outcome, Standing, Verdict
+from bestpolicy.core.roster import Change
 from bestpolicy.core.watch import FALSE_ALARM, Doubt
 
 SAYS = {
@@ -79,6 +80,7 @@ class Snapshot:
     pairs: Mapping[tuple[int, int], Pair]
     outcomes: tuple[Outcome, ...]
     doubts: tuple[Doubt, ...]
+    changes: tuple[Change, ...]
     order: str
     budget: int | None
     in_flight: int
@@ -90,6 +92,11 @@ class Snapshot:
     def lost(self) -> int:
         """Duels whose answer will never come."""
         return sum(outcome.scores is None for outcome in self.outcomes)
+
+    @property
+    def left(self) -> set[str]:
+        """Who is no longer compared."""
+        return {change.policy for change in self.changes if not change.joins}
 
     def rival(self, policy: int) -> int | None:
         """Who has most evidence against this policy; nobody has: the leader, and against the
@@ -151,6 +158,17 @@ class Snapshot:
     @property
     def _contradicted_by_chance(self) -> float:
         return MISFIT_SHARE * (1 - self.confidence)
+
+    def news(self) -> list[str]:
+        """Who joined or left, and what that costs."""
+        return [
+            f"{change.policy} joined at duel {change.at:,}; to refute it takes more, as it came "
+            "with a small share of the error budget"
+            if change.joins
+            else f"{change.policy} left at duel {change.at:,}; the verdict is about the others, "
+            "and a proof takes more, at a small share of the error budget"
+            for change in self.changes
+        ]
 
     def warnings(self) -> list[str]:
         """What a reader of the verdict should know before acting on it."""

@@ -41,6 +41,10 @@ def as_json(at: Snapshot) -> dict[str, Any]:
             },
         },
         "warnings": at.warnings(),
+        "changes": [
+            {"policy": change.policy, "joins": change.joins, "from_duel": change.at}
+            for change in at.changes
+        ],
         "study": {"name": at.name, "hash": at.hash, "seed": at.seed},
         "progress": {
             "leader": at.policies[at.standing.leader],
@@ -77,6 +81,7 @@ def as_text(at: Snapshot) -> RenderableType:
         Text(f"{at.verdict.comparisons:,} comparisons. {at.verdict.reason}".strip()),
         policy_table(at),
         *([] if (habit := habit_in_words(at)) is None else [Text(habit, style="dim")]),
+        *[Text(line) for line in at.news()],
         *warnings,
     )
 
@@ -144,6 +149,8 @@ def policy_table(at: Snapshot) -> Table:
 
 def state(at: Snapshot, i: int) -> str:
     """Where a policy stands: decided by the verdict once there is one."""
+    if at.policies[i] in at.left:
+        return "left"
     if at.verdict.kind == "winner":
         return "wins" if at.policies[i] == at.verdict.policy else "beaten"
     return "survives" if at.standing.alive[i] else "out"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from threading import Lock
 
 from bestpolicy.core.nouns import Comparison, Outcome, StoreError, Verdict
+from bestpolicy.core.roster import Change
 from bestpolicy.store.rows import Event, Key, key, may_join
 
 
@@ -26,6 +27,9 @@ class MemoryStore:
 
     def announce(self, verdict: Verdict[int]) -> None:
         self._append((verdict,))
+
+    def changed(self, change: Change) -> None:
+        self._append((change,))
 
     def history(self, after: int = 0) -> list[tuple[int, Event]]:
         return self._events[after:]

@@ -11,8 +11,9 @@ from hashlib import sha256
 from typing import Any
 
 from bestpolicy.core.nouns import Comparison, Outcome, Settings, StoreError, Verdict
+from bestpolicy.core.roster import Change
 
-Event = Comparison | Outcome | Verdict[int]
+Event = Comparison | Outcome | Verdict[int] | Change
 Key = tuple[str, int]
 
 
@@ -39,6 +40,8 @@ def key(event: Event) -> Key:
             return "told", comparison.id
         case Verdict(comparisons=comparisons):
             return "announced", comparisons
+        case Change(number=number):
+            return "changed", number
 
 
 def may_join(event: Event, held: Event | None, asked: Comparison | None, *, ours: bool) -> bool:
@@ -58,6 +61,11 @@ def may_join(event: Event, held: Event | None, asked: Comparison | None, *, ours
         raise StoreError(
             f"duel {event.comparison.id} was answered {_said(held)} and is now told "
             f"{_said(event)}: a duel has one answer, and the stored one stands"
+        )
+    if isinstance(event, Change) and held != event:
+        raise StoreError(
+            f"the policies were changed by {held} while {event} was under way: open the study "
+            "again, look who is compared now, and say it again"
         )
     if isinstance(event, Verdict) and held != event:
         raise StoreError(
@@ -86,6 +94,8 @@ def event_of(kind: str, duel: int, body: str, question: str | None) -> Event:
     if kind == "announced":
         fields["survivors"] = tuple(fields["survivors"])
         return Verdict(comparisons=duel, **fields)
+    if kind == "changed":
+        return Change(number=duel, **fields)
     if question is None:
         raise ValueError(f"duel {duel} has an answer but no question")
     asked = event_of("asked", duel, question, None)
@@ -105,7 +115,8 @@ def check_settings(stored: Settings, given: Settings, name: str) -> None:
     if differing:
         raise StoreError(
             f"the stored study {name!r} has other settings: {'; '.join(differing)}. "
-            "Open it with the stored ones, or give the new study another name"
+            "Open it with the stored ones, or give the new study another name (policies join and "
+            "leave a study that runs by Study.add and Study.retire)"
         )
 
 
@@ -116,6 +127,8 @@ def _fields(event: Event) -> dict[str, Any]:
             return {"arms": arms, "context": event.context, "propensity": event.propensity}
         case Outcome():
             return {"scores": event.scores, "cost": event.cost, "feedback": event.feedback}
+        case Change():
+            return {"at": event.at, "policy": event.policy, "joins": event.joins}
         case Verdict():
             fields = {
                 "kind": event.kind,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from bestpolicy.core.nouns import Comparison, Outcome, Settings, StoreError, Verdict
+from bestpolicy.core.roster import Change
 from bestpolicy.store import file
 from bestpolicy.store.rows import Event, Key, body, event_of, key, may_join
 
@@ -58,6 +59,9 @@ class SqliteStore:
 
     def announce(self, verdict: Verdict[int]) -> None:
         self._write((verdict,))
+
+    def changed(self, change: Change) -> None:
+        self._write((change,))
 
     def history(self, after: int = 0) -> list[tuple[int, Event]]:
         with self._lock, file.plainly(self.path):

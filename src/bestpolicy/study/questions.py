@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp
 
 from bestpolicy.core.nouns import Comparison
 from bestpolicy.core.rng import stream
 from bestpolicy.inputs import Inputs
+from bestpolicy.study.reading import Reading
 from bestpolicy.study.record import Record
 from bestpolicy.study.settings import Budget
 
@@ -39,16 +41,18 @@ class Questions:
             return []
         # To the design everything past the folded answers is pending, told or not: what it asks
         # may then not depend on which answers came early.
-        choices = record.reading.design.ask(
-            record.fold.state,
+        reading = record.reading.ahead(record.answers)
+        choices = reading.design.ask(
+            reading.state,
             [None] * n,
             stream(self._seed, "ask", first),
-            record.asked[record.fold.told :],
+            reading.seated(record.asked[reading.told :]),
         )
         plan: list[Comparison] = []
         for choice in choices:
             number = first + len(plan)
-            if self._sentinels and (again := self._sentinel(number)) is not None:
+            choice = replace(choice, arms=tuple(reading.roster.policies[a] for a in choice.arms))
+            if self._sentinels and (again := self._sentinel(number, reading)) is not None:
                 choice = Comparison(again)
             row = None
             if self._inputs is not None:
@@ -72,9 +76,8 @@ class Questions:
             )
         return spent
 
-    def _sentinel(self, number: int) -> tuple[int, ...] | None:
-        reading = self._record.reading
-        past = reading.fold.told - reading.since
+    def _sentinel(self, number: int, reading: Reading) -> tuple[int, ...] | None:
+        past = reading.told - reading.since
         if not past:
             return None
         rng = stream(self._seed, "sentinel", number)
@@ -82,9 +85,9 @@ class Questions:
         odds = exp(min(found[1], 3.0)) if found is not None else 0.0
         if rng.random() >= self._sentinels * (1 + ALERT * odds / (odds + 3)):
             return None
-        if found is not None and rng.random() < 0.5:
-            return found[0]
-        return self._record.asked[reading.since + int(past * rng.random() ** 2)].arms
+        early = self._record.asked[reading.since + int(past * rng.random() ** 2)].arms
+        arms = found[0] if found is not None and rng.random() < 0.5 else early
+        return arms if set(arms) <= set(reading.roster.policies) else None
 
     def _side(self, number: int) -> int:
         block, place = divmod(number, BLOCK)

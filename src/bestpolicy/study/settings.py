@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from bestpolicy import designs
 from bestpolicy.core.nouns import Array, ConfigError, Design
+from bestpolicy.core.roster import Roster
 from bestpolicy.core.strengths import Structure
 from bestpolicy.duel import nearest
 from bestpolicy.inputs import Inputs
+from bestpolicy.study.reading import SPARE, Make
 
 STRUCTURES = ("free", "bradley-terry", "features", "auto")
+RESERVE = 0.02  # of the error budget, for policies that join or leave
 BUDGETS = ("comparisons", "minutes", "usd")
 
 
@@ -101,6 +105,39 @@ def structure_of(
     if structure == "free":
         return None
     return Structure.of(cast("Array | None", features), policies, trust=trusted)
+
+
+def maker(design: object, settings: Mapping[str, Any], assumed: Structure | None) -> Make:
+    """What makes the study's design for whoever is compared."""
+
+    def make(roster: Roster, joined: tuple[int, ...]) -> Design[Any]:
+        policies = len(roster.policies)
+        if not isinstance(design, str):
+            if assumed is not None:
+                raise ConfigError(
+                    f"structure={settings['structure']!r} goes with a design by name: a Design of "
+                    "your own brings its own, so leave structure out"
+                )
+            return of_size(cast("Design[Any]", design), policies)
+        described = assumed is not None and (assumed.trust or assumed.features is not None)
+        if described and roster != Roster.whole(policies):
+            raise ConfigError(
+                "policies join or leave only where no features describe them and no proof rests "
+                "on a structure: begin a new study"
+            )
+        ours = 1 - SPARE - settings.get("reserve", RESERVE)
+        made = designs.make(
+            design,
+            policies=policies,
+            confidence=settings["confidence"],
+            indifference=settings["indifference"],
+            assume_winner=settings["assume_winner"],
+            structure=assumed,
+            spare=1 - ours * roster.level,
+        )
+        return designs.seated(made, joined, roster.capital) if any(roster.joined) else made
+
+    return make
 
 
 def share_between(setting: str, value: Any, low: float, high: float, *, low_counts: bool) -> float:

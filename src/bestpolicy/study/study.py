@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import Any, Self, cast, overload
 
-from bestpolicy import designs
 from bestpolicy.config import load
 from bestpolicy.core.nouns import (
     Array,
@@ -23,17 +23,20 @@ from bestpolicy.core.nouns import (
     StoreError,
     Verdict,
 )
+from bestpolicy.core.roster import Change, Roster
 from bestpolicy.core.watch import Doubt
 from bestpolicy.duel import Duel, Tally, Winner, share
 from bestpolicy.store import open_store
 from bestpolicy.store.rows import body, digest
 from bestpolicy.study.questions import Questions
-from bestpolicy.study.record import SPARE, Record
+from bestpolicy.study.reading import Reading
+from bestpolicy.study.record import Record
 from bestpolicy.study.settings import (
+    RESERVE,
     budget_of,
     claim,
     inputs_of,
-    of_size,
+    maker,
     policy_names,
     share_between,
     structure_of,
@@ -66,6 +69,7 @@ class Study:
       conversation) and count as one input. Rows that are the same are one input in any case.
     - `sentinels`: the share of duels that ask an earlier pair once more, to notice a judge who
       changes; 0.05 is a good one for people and for models behind an API.
+    - `reserve`: the share of the error budget kept for policies that join or leave later.
     - `store`: "sqlite:///file.db" keeps the record and resumes from it; None forgets.
     - `name`: one store may hold several studies.
     """
@@ -89,8 +93,9 @@ class Study:
         reuse_inputs: bool = False,
         cluster: str | None = None,
         sentinels: float = 0.0,
+        reserve: float = 0.02,
     ) -> None:
-        self.policies = policy_names(policies)
+        names = policy_names(policies)
         self.name = text("name", name)
         self.seed = whole("seed", seed, 0)
         limits = budget_of(budget)
@@ -98,10 +103,11 @@ class Study:
         self._inputs = inputs_of(inputs, reuse, cluster)
         again = share_between("sentinels", sentinels, 0.0, 0.5, low_counts=True)
         zone = share_between("indifference", indifference, 0.0, 0.5, low_counts=True)
-        assumed = structure_of(structure, features, trust_structure, len(self.policies), zone)
+        assumed = structure_of(structure, features, trust_structure, len(names), zone)
+        kept = share_between("reserve", reserve, 0.0, 0.5, low_counts=True)
         described = None if assumed is None else assumed.features
         settings: dict[str, Any] = {
-            "policies": list(self.policies),
+            "policies": list(names),
             "confidence": share_between("confidence", confidence, 0.5, 1.0, low_counts=False),
             "structure": structure,
             "trust_structure": trust_structure,
@@ -113,28 +119,14 @@ class Study:
             "reuse_inputs": reuse,
             "seed": seed,
         }
-        if again:
-            settings["sentinels"] = again
+        settings |= {"sentinels": again} if again else {}
+        settings |= {"reserve": kept} if kept != RESERVE else {}
         self.settings: Mapping[str, Any] = settings
-        if isinstance(design, str):
-            self._design: Design[Any] = designs.make(
-                design,
-                policies=len(self.policies),
-                confidence=self.settings["confidence"],
-                indifference=self.settings["indifference"],
-                assume_winner=assume_winner,
-                structure=assumed,
-                spare=SPARE,
-            )
-        elif assumed is not None:
-            raise ConfigError(
-                f"structure={structure!r} goes with a design by name: a Design of your own brings "
-                "its own, so leave structure out"
-            )
-        else:
-            self._design = of_size(design, len(self.policies))
+        make = maker(design, settings, assumed)
+        begin = partial(Reading, make, Roster.whole(len(names)), kept)
+        begin()  # what no design can be made of is refused before a store is opened
         self._lock = RLock()
-        self._record = Record(open_store(store, name, self.settings), self._design, self._inputs)
+        self._record = Record(open_store(store, name, settings), names, begin, self._inputs)
         self._questions = Questions(self._record, self._inputs, limits, seed, again)
         try:
             self._record.catch_up()
@@ -148,6 +140,11 @@ class Study:
     def from_yaml(cls, path: str | Path) -> Self:
         """The study of a YAML file. You ask and tell; `bestpolicy run` also plays it."""
         return cls(**load(str(path)).settings())
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Every policy that is or was compared."""
+        return tuple(self._record.names)
 
     @overload
     def ask(self) -> Duel | None: ...
@@ -176,6 +173,24 @@ class Study:
         """Say that the answer will never come: evidence then counts it at its worst case."""
         self._answer(duel, None, cost, feedback)
 
+    def add(self, policy: str) -> None:
+        """A policy joins from the next duel on. What is known of the others stands; to refute the
+        newcomer takes more, as its share of the error budget is a small one (`reserve`)."""
+        with self._lock:
+            self._record.change(text("add: a policy's name", policy), joins=True)
+
+    def retire(self, policy: str) -> None:
+        """A policy leaves: the verdict will be about the others. The answers among them are read
+        again at a small share of the error budget (`reserve`), so that a proof takes more."""
+        with self._lock:
+            self._record.change(policy, joins=False)
+
+    def changes(self) -> list[Change]:
+        """Who has joined or left, and from which duel on."""
+        with self._lock:
+            self._record.catch_up()
+            return list(self._record.changes)
+
     def verdict(self) -> Verdict[str]:
         """What has been proven so far, and why an undecided study asks no more if it does not."""
         with self._lock:
@@ -190,7 +205,7 @@ class Study:
         """Where the evidence stands, policies by number."""
         with self._lock:
             self._record.catch_up()
-            return self._design.standing(self._record.fold.state)
+            return self._record.reading.standing(len(self._record.names))
 
     def doubts(self) -> list[Doubt]:
         """What the record speaks against: a judge who changes, repeats or lags."""
@@ -232,7 +247,9 @@ class Study:
             for o in self.outcomes()
         ]
         found = self._record.found
-        return digest([self.settings, answers, found.comparisons, body(found)])
+        changes = [[c.at, c.policy, c.joins] for c in self._record.changes]
+        told = [self.settings, answers, found.comparisons, body(found)]
+        return digest([*told, changes] if changes else told)
 
     @property
     def hash(self) -> str:
