@@ -55,6 +55,19 @@ def test_keys_become_columns() -> None:
     assert features([{"model": "m"}, {"model": "m"}]) is None
 
 
+def test_interactions_are_products_of_the_columns_of_two_keys() -> None:
+    grid = [{"prompt": p, "temperature": t} for p in "abc" for t in (0.0, 1.0)]
+    plain, crossed = features(grid), features(grid, interactions=True)
+    assert plain is not None
+    assert crossed is not None
+    assert plain.shape == (6, 3)
+    assert crossed[:, :3].tolist() == plain.tolist()
+    assert crossed[:, 3:].T.tolist() == [[0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 1]]
+    # A product that is the same for all says nothing.
+    alone = [{"prompt": "a", "temperature": 0.0}, {"prompt": "b", "temperature": 0.0}]
+    assert features(alone, interactions=True) is not None
+
+
 def test_a_winner_that_rests_on_the_structure_says_so() -> None:
     verdict = played(grid(trust_structure=True)).verdict()
     assert (verdict.kind, verdict.policy) == ("winner", "kind 0")

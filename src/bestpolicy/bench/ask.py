@@ -47,7 +47,7 @@ def main(
 ) -> dict[str, Any]:
     """Time the calls, print the table, and write `ask.json` and `ask.svg` into `out`."""
     console = console or Console()
-    calls = calls or (300 if quick else 1000)
+    calls = calls or (300 if quick else 5000)
     yardstick = pace_of_this_machine()
     times = {
         (k, structure): ask_and_tell(k, calls, design=design, structure=structure, seed=seed)

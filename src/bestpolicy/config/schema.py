@@ -50,6 +50,7 @@ class DesignSection(Section):
         "free", description="free, bradley-terry, features or auto"
     )
     trust_structure: bool = Field(False, description="true or false")
+    interactions: bool = Field(False, description="true or false")
 
 
 class DecideSection(Section):

@@ -81,7 +81,8 @@ class StudyFile:
             return None
         if any(policy.section.call is not None for policy in self.policies):
             return None
-        return features([policy.definition for policy in self.policies])
+        described = [policy.definition for policy in self.policies]
+        return features(described, interactions=self.section.design.interactions)
 
     def settings(self) -> dict[str, Any]:
         """The keyword arguments that `Study` takes."""
@@ -250,10 +251,15 @@ def _database(page: Page, section: StudySection) -> tuple[Path, list[Fault]]:
 def _structure(file: StudyFile) -> list[Fault]:
     """What the design section says of structure, and cannot be."""
     design, fault = file.section.design, file.page.fault
-    if design.structure == "free":
+    if design.structure == "free" and design.trust_structure:
         message = "needs a structure to trust; allowed beside it: bradley-terry, features, auto"
-        place = ("design", "trust_structure")
-        return [fault(place, message)] if design.trust_structure else []
+        return [fault(("design", "trust_structure"), message)]
+    if design.interactions and file.features is None:
+        message = (
+            "needs structure: features (or auto), and policies that are described by model, "
+            "prompt, temperature or max_tokens"
+        )
+        return [fault(("design", "interactions"), message)]
     if design.structure == "features" and file.features is None:
         message = (
             "needs policies that are described by model, prompt, temperature or max_tokens and "
@@ -263,6 +269,8 @@ def _structure(file: StudyFile) -> list[Fault]:
     if design.trust_structure and file.section.decide.indifference > 0:
         message = "does not go with decide.indifference, a zone that a structure cannot prove"
         return [fault(("design", "trust_structure"), message)]
+    if design.structure == "free":
+        return []
     try:
         structure = Structure.of(file.features, len(file.policies), trust=design.trust_structure)
         designs.make(design.name, policies=len(file.policies), structure=structure)

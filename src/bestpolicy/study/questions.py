@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import exp
 
 from bestpolicy.core.nouns import Comparison
@@ -51,17 +50,18 @@ class Questions:
         plan: list[Comparison] = []
         for choice in choices:
             number = first + len(plan)
-            choice = replace(choice, arms=tuple(reading.roster.policies[a] for a in choice.arms))
+            a, b = (reading.roster.policies[arm] for arm in choice.arms)
+            chance = choice.propensity
             if self._sentinels and (again := self._sentinel(number, reading)) is not None:
-                choice = Comparison(again)
+                (a, b), chance = again, None
             row = None
             if self._inputs is not None:
-                row = self._inputs.draw(choice, plan, stream(self._seed, "input", number))
+                rng = stream(self._seed, "input", number)
+                row = self._inputs.draw(Comparison((a, b)), plan, rng)
                 if row is None:
                     continue
-            a, b = (int(arm) for arm in choice.arms)
             arms = (a, b) if self._side(number) else (b, a)
-            plan.append(Comparison(arms, row, choice.propensity, number))
+            plan.append(Comparison(arms, row, chance, number))
         return plan
 
     def why_over(self) -> str | None:

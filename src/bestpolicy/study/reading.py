@@ -119,6 +119,8 @@ class Reading:
 
     def seated(self, comparisons: Iterable[Comparison]) -> list[Comparison]:
         """Those between policies that are compared, by their places in the design."""
+        if self._everybody:
+            return [c for c in comparisons if max(c.arms) < len(self.roster.policies)]
         place = {policy: at for at, policy in enumerate(self.roster.policies)}
         return [
             replace(c, arms=tuple(place[arm] for arm in c.arms))
@@ -135,6 +137,8 @@ class Reading:
             for joined in self.roster.joined
         )
         self.design = self.make(self.roster, joined)
+        # Nobody has left: places in the design are numbers in the record.
+        self._everybody = self.roster.policies[-1] == len(self.roster.policies) - 1
         self.state = self.design.tell(self.design.init(), [seat for _, seat in read])
 
     def _fold(self, outcome: Outcome) -> None:
@@ -144,11 +148,10 @@ class Reading:
 
     def _seat(self, outcome: Outcome) -> Outcome | None:
         """The same by places in the design; None if it is about a policy that left."""
-        policies = self.roster.policies
-        if policies[-1] == len(policies) - 1:  # nobody has left
-            return outcome if max(outcome.comparison.arms) < len(policies) else None
         seats = self.seated((outcome.comparison,))
-        return replace(outcome, comparison=seats[0]) if seats else None
+        if not seats or seats[0] is outcome.comparison:
+            return outcome if seats else None
+        return replace(outcome, comparison=seats[0])
 
     def _turn(self, change: Change, answers: Mapping[int, Outcome], *, read: bool = True) -> None:
         """Read all answers again under another roster."""
@@ -179,12 +182,14 @@ class Reading:
     def _verdict(self) -> Verdict[int]:
         policies = self.roster.policies
         found = self.design.verdict(self.state)
-        found = replace(
-            found,
-            comparisons=self.told,
-            policy=None if found.policy is None else policies[found.policy],
-            survivors=tuple(policies[survivor] for survivor in found.survivors),
-        )
+        if not self._everybody:
+            found = replace(
+                found,
+                policy=None if found.policy is None else policies[found.policy],
+                survivors=tuple(policies[survivor] for survivor in found.survivors),
+            )
+        if found.comparisons != self.told:
+            found = replace(found, comparisons=self.told)
         if any(doubt == "repeats" for doubt, _ in self.doubts):
             return replace(
                 found, kind="undecided", policy=None, survivors=policies, reason=REPEATS, given=""
