@@ -64,6 +64,17 @@ most {promised:.1%} of runs.
 
 | instance | holds | answers | refused % [95 %] | runs |
 |---|---|---|---|---|"""
+JUDGES = """\
+## Judges that misbehave
+
+`bestpolicy bench judges`. Whole studies through `Study`, confidence 0.95, at most 2,500 questions
+({runs} studies a line). *Raised* counts the studies that doubt their judge for the right reason,
+among those in which there was something to see; on honest judges these are false alarms, promised
+in at most {alarm:.0%}. A guard is switched off in the lines marked so
+([judges](../guide/judges.md)).
+
+![wrong winners](judges.svg)
+"""
 PEERS = """\
 ## Beside another library
 
@@ -141,7 +152,7 @@ def page() -> str:
         parts.append(
             f"| {row['instance']} | {holds} | {row['budget']:,} | {row['share']} | {row['n']:,} |"
         )
-    parts += ["", *_peers(_read("peers"))]
+    parts += ["", *_judges(_read("judges")), *_peers(_read("peers"))]
     parts.append(PEEKING.format(answers=peeking["answers"]))
     for row in peeking["rows"]:
         promise = "kept" if row["passes"] else "BROKEN"
@@ -209,6 +220,14 @@ def _llm_po(report: dict[str, Any]) -> list[str]:
         parts.append(f"![{figure.title}](llm-po-{name}.svg)\n")
         parts += _lines([figure.cells(row) for row in rows])
     return parts
+
+
+def _judges(report: dict[str, Any]) -> list[str]:
+    from bestpolicy.bench.judges import cells
+
+    rows = report["rows"]
+    head = JUDGES.format(runs=rows[0]["runs"], alarm=report["false_alarm"])
+    return [head, *_lines([cells(row) for row in rows])]
 
 
 def _peers(report: dict[str, Any]) -> list[str]:

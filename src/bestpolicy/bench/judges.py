@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from bestpolicy.bench import figures
 from bestpolicy.bench.faults import (
     CHANGES,
     DELTA,
@@ -48,6 +49,9 @@ from bestpolicy.core.rng import stream
 from bestpolicy.core.watch import FALSE_ALARM
 from bestpolicy.worlds.preference import INSTANCES, renumbered
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @dataclass(frozen=True)
 class Line:
@@ -70,7 +74,7 @@ def main(
     processes: int | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
-    """Play every line, print the table, and write `judges.json` into `out`."""
+    """Play every line, print, and write `judges.json` and `judges.svg` into `out`."""
     console = console or Console()
     runs = replications or (20 if quick else 200)
     played = list(_all(lines(), runs, seed, processes, console))
@@ -79,6 +83,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     (out / "judges.json").write_text(json.dumps(report, indent=1) + "\n")
     console.print(_table(rows))
+    figures.save(lambda axes: draw(axes, rows), out / "judges.svg", console, wide=8)
     return report
 
 
@@ -167,24 +172,53 @@ def _share(found: Share) -> dict[str, Any]:
     return {**asdict(found), "share": found.value}
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table(title=f"Judges that misbehave, confidence {1 - DELTA:g}", title_justify="left")
-    for column in ("judge", "instance", "guard"):
-        table.add_column(column)
-    for column in ("decided", "wrong % [95 %]", "raised % [95 %]"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        guard = row["guard"] + (" OFF" if not row["guarded"] else "")
-        table.add_row(
-            row["judge"],
-            row["instance"],
-            guard,
-            f"{row['decided']} of {row['runs']}",
-            _percent(row["wrong"]),
-            _percent(row["raised"]) if row["guarded"] else "",
+def cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """A line of the table, by column."""
+    wrong, raised, least = row["wrong"], row["raised"], row["at_least"]
+    broken = "" if wrong["passes"] or not row["guarded"] else " BROKEN"
+    aimed = "" if least is None else f" (at least {least:.0%})"
+    missed = " missed" if least is not None and raised["share"] < least else ""
+    return {
+        "judge": row["judge"],
+        "instance": row["instance"],
+        "guard": row["guard"] + ("" if row["guarded"] else " **off**"),
+        "comparisons": f"{row['mean']:,.0f}",
+        "decided": f"{row['decided']} of {row['runs']}",
+        "wrong % [95 %]": _percent(wrong) + broken,
+        "raised % [95 %]": _percent(raised) + aimed + missed if row["guarded"] else "",
+    }
+
+
+def draw(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """How often each study was wrong, with its guard and without."""
+    for place, row in enumerate(rows):
+        wrong = row["wrong"]
+        spans = [[wrong["share"] - wrong["low"]], [wrong["high"] - wrong["share"]]]
+        axes.errorbar(
+            wrong["share"],
+            place,
+            xerr=spans,
+            fmt="o" if row["guarded"] else "x",
+            color="C0" if row["guarded"] else "C3",
         )
+    labels = [
+        f"{row['judge']}, {row['instance']}" + ("" if row["guarded"] else ": guard off")
+        for row in rows
+    ]
+    axes.set_yticks(range(len(rows)), labels, fontsize=6)
+    axes.invert_yaxis()
+    axes.axvline(DELTA, color="black", linewidth=0.8)
+    axes.set_xlabel("share of studies that named a wrong winner (line: promised at most)")
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=f"Judges that misbehave, confidence {1 - DELTA:g}", title_justify="left")
+    for column in cells(rows[0]):
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(cell.replace("**off**", "OFF") for cell in cells(row).values()))
     return table
 
 
-def _percent(found: dict[str, Any]) -> str:
+def _percent(found: Mapping[str, Any]) -> str:
     return f"{100 * found['share']:.1f} [{100 * found['low']:.1f}, {100 * found['high']:.1f}]"
