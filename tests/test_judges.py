@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.stats import binom
 
+from bestpolicy.cli import cli
 from bestpolicy.core.nouns import Comparison, ConfigError
 from bestpolicy.core.rng import stream
 from bestpolicy.inputs import Inputs
@@ -185,3 +188,22 @@ def test_a_cluster_is_part_of_what_a_study_is() -> None:
 def test_what_cannot_be_meant_is_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         Study(NAMES, **settings)
+
+
+def test_a_report_gives_shares_of_the_judge_as_he_is_now(study: Any) -> None:
+    path = study()
+    path.write_text(path.read_text().replace("confidence: 0.9", "confidence: 0.9999"))
+    with Study.from_yaml(path) as opened:
+        rng = stream(9, "turned over", 0)
+        while duel := opened.ask():
+            early = len(opened.outcomes()) < 100
+            p = 0.8 if (duel.left < duel.right) == early else 0.2
+            opened.tell(duel, float(rng.random() < p))
+        since, best = opened.since, opened.verdict().policy
+    assert since > 100
+    assert best == "poor"
+    told = json.loads(CliRunner().invoke(cli, ["status", str(path), "--json"]).stdout)
+    assert told["judge"]["doubts"]["drift"]["raised_after"] == [since]
+    assert any("the judge has changed" in warning for warning in told["warnings"])
+    # Over all answers this interval would reach far higher.
+    assert all(row["share_against_rival_interval"][0] < 0.4 for row in told["policies"][:2])

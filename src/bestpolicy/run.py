@@ -78,7 +78,10 @@ def snapshot(
     """Where the study stands, as reports need it; a `passing` look leaves the record's hash out."""
     outcomes = study.outcomes()
     pairs: dict[tuple[int, int], Pair] = {}
+    since = study.since
     for outcome in outcomes:
+        if outcome.comparison.id < since:
+            continue
         left, right = outcome.comparison.arms
         for key, side in (((left, right), 0), ((right, left), 1)):
             share = None if outcome.scores is None else outcome.scores[side]

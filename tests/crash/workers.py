@@ -25,7 +25,7 @@ processes = multiprocessing.get_context("forkserver")
 
 POLICIES = ("red", "green", "blue")
 STRENGTH = {"red": 0.5, "green": 0.0, "blue": -0.2}
-INPUTS = [f"row {i}" for i in range(300)]
+INPUTS = [f"row {i}" for i in range(1000)]
 
 
 def judge(duel: Duel, seed: int) -> str | float:

@@ -179,7 +179,7 @@ class Snapshot:
             told.append(
                 f"the judge favours a position: what is shown first wins {p.value:.1%} "
                 f"[{p.low:.1%}, {p.high:.1%}]{remedy} (a false alarm in at most "
-                f"{1 - self.confidence:.0%} of studies)"
+                f"{100 * (1 - self.confidence):.3g}% of studies)"
             )
         told += [
             SAYS[doubt.about].format(after=f"after {_list(doubt.raised)} answers")

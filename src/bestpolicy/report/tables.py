@@ -130,7 +130,7 @@ def policy_table(at: Snapshot) -> Table:
     table.add_column("comparisons", justify="right")
     table.add_column("won/tied/lost", justify="right")
     table.add_column("strongest rival", overflow="fold")
-    table.add_column(f"share against it [{at.confidence:.0%} at any time]", justify="right")
+    table.add_column(f"share against it [{100 * at.confidence:.6g}% at any time]", justify="right")
     order = ranking(at)
     for i in order[:MOST_ROWS]:
         tally, rival = at.tallies[i], at.rival(i)

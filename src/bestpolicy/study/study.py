@@ -207,6 +207,11 @@ class Study:
             self._record.catch_up()
             return self._record.reading.standing(len(self._record.names))
 
+    @property
+    def since(self) -> int:
+        """The duel from which evidence counts: 0, or where the judge was seen to have changed."""
+        return self._record.reading.since
+
     def doubts(self) -> list[Doubt]:
         """What the record speaks against: a judge who changes, repeats or lags."""
         with self._lock:
