@@ -194,6 +194,8 @@ def test_a_report_tells_who_joined_and_who_left(study: Any) -> None:
         {"policy": second, "joins": False, "from_duel": 10},
     ]
     assert [row["id"] for row in told["policies"]] == [*opened.policies]
+    result = CliRunner().invoke(cli, ["run", str(path)])
+    assert "the file does not say how to play it" in str(result.exception)
     plain = " ".join(CliRunner().invoke(cli, ["status", str(path)]).output.split())
     assert "newcomer joined at duel 10" in plain
     assert f"{second} left at duel 10" in plain

@@ -122,6 +122,11 @@ def _one(study: Study, players: Players, duel: Duel, order: str) -> None:
 
 
 def _answer(players: Players, policy: str, row: Any) -> str:
+    if policy not in players.answers:
+        raise PlayError(
+            f"policy {policy!r} joined by Study.add, and the file does not say how to play it: "
+            "ask and tell its duels in Python"
+        )
     try:
         text = players.answers[policy](row)
     except (Exception, SystemExit) as error:  # a user's function may raise anything
