@@ -199,3 +199,30 @@ def test_a_report_tells_who_joined_and_who_left(study: Any) -> None:
     plain = " ".join(CliRunner().invoke(cli, ["status", str(path)]).output.split())
     assert "newcomer joined at duel 10" in plain
     assert f"{second} left at duel 10" in plain
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"structure": "bradley-terry"},
+        {"design": "uniform"},
+        {"design": "paper", "structure": "auto"},
+        {"design": "racing"},
+        {"design": "rucb"},
+        {"design": "double-thompson"},
+        {"indifference": 0.05},
+        {"assume_winner": True, "indifference": 0.05},
+    ],
+    ids=str,
+)
+def test_every_design_with_the_certificate_lets_policies_join_and_leave(
+    options: dict[str, Any],
+) -> None:
+    study, rng = begun(30, **options)
+    before = study.standing().evidence
+    study.add("good")
+    assert study.standing().evidence[:3] == pytest.approx(before)
+    study.retire("c")
+    verdict = answer(study, rng, 3000).verdict()
+    assert verdict.policy == "good"
+    assert study.replay() == [(verdict, verdict)]

@@ -21,6 +21,7 @@ import numpy as np
 from bestpolicy.core.certificate import Ledger
 from bestpolicy.core.duels import Duels, DuelState, first
 from bestpolicy.core.nouns import Array, Comparison, Context, Outcome, Rng, Standing, Verdict
+from bestpolicy.core.strengths import Structure
 from bestpolicy.designs import uniform
 
 ALPHA = 0.51
@@ -41,6 +42,14 @@ class Rucb:
     @property
     def policies(self) -> int:
         return self.duels.policies
+
+    def given(self, structure: Structure) -> Rucb:
+        """The same, its forecasts told how the policies hang together."""
+        return Rucb(self.duels.given(structure))
+
+    def seated(self, joined: Sequence[int], capital: Sequence[float]) -> Rucb:
+        """The same, with policies that came later."""
+        return Rucb(self.duels.seated(joined, capital))
 
     def init(self) -> RucbState:
         return RucbState(self.duels.init(), None)
