@@ -15,6 +15,7 @@ from bestpolicy.cli import cli
 from bestpolicy.config.features import features
 from bestpolicy.core.forecast import PRIOR_REFUTED
 from bestpolicy.core.rng import stream
+from bestpolicy.designs import llm_po
 
 GRID = [(p, t) for p in ("short", "long", "kind") for t in (0.0, 0.3, 0.6, 0.9)]
 WORTH = {"short": 0.0, "long": 0.8, "kind": 2.0}
@@ -118,17 +119,37 @@ def test_a_file_describes_its_policies_and_the_report_names_the_condition(
     assert "if the structure holds" in result.stderr
 
 
-def test_a_rival_that_ties_with_the_best_does_not_keep_the_others_in() -> None:
-    x = features([{"prompt": p, "temperature": t} for p, t in GRID])
+def the_others_are_out(*, trust: bool, interactions: bool) -> None:
+    """Four policies tie at the top; nobody is to wait for what cannot be told apart."""
+    x = features([{"prompt": p, "temperature": t} for p, t in GRID], interactions=interactions)
     names = [f"{p} {t:g}" for p, t in GRID]
-    study = Study(names, structure="features", features=x, trust_structure=True, budget=1000)
+    study = Study(
+        names,
+        structure="features",
+        features=x,
+        trust_structure=trust,
+        assume_winner=True,
+        budget=1500,
+    )
     rng = stream(0, "test/tied")
     while duel := study.ask():  # the temperature makes no difference
         gap = WORTH[duel.left.split()[0]] - WORTH[duel.right.split()[0]]
         study.tell(duel, "left" if rng.random() < expit(gap) else "right")
-    verdict = study.verdict()
-    assert verdict.kind == "undecided"
-    assert {name.split()[0] for name in verdict.survivors} == {"kind"}
+    assert {name.split()[0] for name in study.verdict().survivors} == {"kind"}
+
+
+@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize("interactions", [False, True])
+def test_rivals_that_tie_with_the_best_do_not_keep_the_others_in(
+    trust: bool, interactions: bool
+) -> None:
+    the_others_are_out(trust=trust, interactions=interactions)
+
+
+def test_asking_only_the_likeliest_rival_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llm_po, "kept_waiting", lambda *about: about[4])
+    with pytest.raises(AssertionError):
+        the_others_are_out(trust=False, interactions=True)
 
 
 def test_the_rows_of_a_wide_array_are_the_policies() -> None:

@@ -39,6 +39,7 @@ FADE = 60.0  # comparisons of j until it halves, while few have left
 ANY_PAIR = 0.04  # share of questions about any pair at all, while the structure is trusted
 OVERSHOOT = 1.0  # nats that a bar is passed by and a forecast is off
 HOPELESS = 20.0  # part of the evidence needed that a rival must have reached to be aimed at
+STALLED, SOON = 4.0, 100  # a rival is, after so many answers, if it takes that many times more
 SLOWER = 2.0  # while bets are made the likelihood grows that much slower than so far
 WARY = 1.5  # the cost by likelihood is taken for that many times what is reckoned
 WIDE = 8.0  # no forecaster's draw is wider than that of so many comparisons
@@ -55,6 +56,8 @@ def pair(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int]:
     b = state.beliefs
     draw = b.drawn_rating(rng, BOLD)
     challenger = int(np.where(open_rivals, draw, -inf).argmax())
+    if b.strengths is not None and state.told >= SOON and rng.random() < 0.5:
+        challenger = kept_waiting(state, ledger, leader, open_rivals, challenger, rng)
     if not state.trusts and (not ledger.assume_winner or ledger.indifference > 0):
         return leader, challenger
     return weakest_spot(state, challenger, leader, rng), challenger
@@ -85,6 +88,35 @@ def contest(state: DuelState, rng: Rng) -> tuple[int, NDArray[np.bool_]]:
     return leader, rivals
 
 
+def kept_waiting(
+    state: DuelState,
+    ledger: Ledger,
+    leader: int,
+    rivals: NDArray[np.bool_],
+    drawn: int,
+    rng: Rng,
+) -> int:
+    """The rival that is refuted soonest, where another one may never be; else the one drawn.
+
+    What a structure says of everybody leaves no doubt about those that are far behind, so nobody
+    would ask about them while one that ties with the leader is in the way.
+    """
+    c, b = state.certificate, state.beliefs
+    if state.trusts and state.likelihood is not None:
+        need = state.likelihood.bets_bar(ledger.delta) - c.evidence
+    else:
+        need = ledger.win - c.proof[leader] if c.proof else ledger.drop - c.evidence
+    cost = np.where(rivals, np.maximum(need, 0.1) / _speed(b.best_rating(), leader), inf)
+    return first(cost, rng) if cost[rivals].max() >= STALLED * state.told else drawn
+
+
+def _speed(rating: Array, leader: int) -> Array:
+    """(K,) nats that a question against the leader is worth, at least a little."""
+    q = 1 / (1 + np.exp(np.maximum(rating[leader] - rating, 0.05)))
+    worth: Array = log(2) + q * np.log(q) + (1 - q) * np.log(1 - q)
+    return worth
+
+
 def trusting(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int] | None:
     """Any pair now and then, to see a misfit; else the pair that tells most about the least
     refuted rival, where the likelihood will be done before the bets; else none of its own."""
@@ -98,9 +130,8 @@ def trusting(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int] | No
     if not still.any():
         return None
     rivals, distance = known.near.rivals[still], np.maximum(known.near.distance[still], 1e-3)
-    gap = np.where(state.alive, b.strengths.rating, -inf).max() - b.strengths.rating[rivals]
-    q = 1 / (1 + np.exp(np.maximum(gap, 0.05)))
-    speed = log(2) + q * np.log(q) + (1 - q) * np.log(1 - q)
+    best = int(np.where(state.alive, b.strengths.rating, -inf).argmax())
+    speed = _speed(b.strengths.rating, best)[rivals]
     bar = known.bets_bar(ledger.delta) + OVERSHOOT
     by_bets = np.maximum(bar - np.maximum(state.certificate.evidence[rivals], 0), 0) / speed
     need = known.bar(ledger.delta) + OVERSHOOT + known.regret
