@@ -195,14 +195,21 @@ class Watch:
 
     def _row_of(self, i: int, k: int) -> int:
         row = self._row.setdefault((i, k), len(self._row))
-        if row == len(self._pairs):
-            # Twice the room at once would leave rows without a pair; pairs are few beside answers.
-            self._pairs = np.concatenate([self._pairs, [[i, k]]])
-            self._last, self._best = np.append(self._last, 0.5), np.append(self._best, 0.0)
-            self._said, self._won, self._met = (
-                np.concatenate([table, np.zeros((1, table.shape[1]))])
-                for table in (self._said, self._won, self._met)
+        if row == len(self._pairs):  # rows without answers add nothing, so room is made for more
+            more = max(16, row)
+            self._last, self._best, self._pairs, self._said, self._won, self._met = (
+                np.concatenate([table, np.zeros((more, *table.shape[1:]), table.dtype)])
+                for table in (
+                    self._last,
+                    self._best,
+                    self._pairs,
+                    self._said,
+                    self._won,
+                    self._met,
+                )
             )
+            self._last[row:] = 0.5
+        self._pairs[row] = i, k
         return row
 
 
