@@ -71,7 +71,10 @@ JUDGES = """\
 ({runs} studies a line). *Raised* counts the studies that doubt their judge for the right reason,
 among those in which there was something to see; on honest judges these are false alarms, promised
 in at most {alarm:.0%}. A guard is switched off in the lines marked so
-([judges](../guide/judges.md)).
+([judges](../guide/judges.md)). After a change *wrong* is counted against the judge as he ends, so
+that a study which was decided before the change, or before it was seen, may count. Nothing tells a
+study of the judge who repeats himself unnoticed: it sees the repeats in time in a third of the
+studies, and the promise does not cover the rest.
 
 ![wrong winners](judges.svg)
 """
