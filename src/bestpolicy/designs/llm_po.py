@@ -39,7 +39,7 @@ FADE = 60.0  # comparisons of j until it halves, while few have left
 ANY_PAIR = 0.04  # share of questions about any pair at all, while the structure is trusted
 OVERSHOOT = 1.0  # nats that a bar is passed by and a forecast is off
 HOPELESS = 20.0  # part of the evidence needed that a rival must have reached to be aimed at
-STALLED, SOON = 4.0, 100  # a rival is, after so many answers, if it takes that many times more
+STALLED, LONG = 4.0, 100  # a rival takes that many times more, after so many of its own
 SLOWER = 2.0  # while bets are made the likelihood grows that much slower than so far
 WARY = 1.5  # the cost by likelihood is taken for that many times what is reckoned
 WIDE = 8.0  # no forecaster's draw is wider than that of so many comparisons
@@ -56,7 +56,7 @@ def pair(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int]:
     b = state.beliefs
     draw = b.drawn_rating(rng, BOLD)
     challenger = int(np.where(open_rivals, draw, -inf).argmax())
-    if b.strengths is not None and state.told >= SOON and rng.random() < 0.5:
+    if b.strengths is not None and rng.random() < 0.5:
         challenger = kept_waiting(state, ledger, leader, open_rivals, challenger, rng)
     if not state.trusts and (not ledger.assume_winner or ledger.indifference > 0):
         return leader, challenger
@@ -107,7 +107,9 @@ def kept_waiting(
     else:
         need = ledger.win - c.proof[leader] if c.proof else ledger.drop - c.evidence
     cost = np.where(rivals, np.maximum(need, 0.1) / _speed(b.best_rating(), leader), inf)
-    return first(cost, rng) if cost[rivals].max() >= STALLED * state.told else drawn
+    hardest = int(np.where(rivals, cost, -inf).argmax())
+    stalled = cost[hardest] >= STALLED * state.told and b.played[hardest] >= LONG
+    return first(cost, rng) if stalled else drawn
 
 
 def _speed(rating: Array, leader: int) -> Array:
@@ -141,9 +143,13 @@ def trusting(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int] | No
     together = np.maximum(np.append(0, by_bets[order].cumsum()), np.append(alone[order], 0)).min()
     if known.pace * max(need - float(distance.min()), 0) * WARY > together:
         return None
-    # A rival that ties with the leader is never refuted; the others must not wait for that.
-    hoped = distance >= min(need / HOPELESS, float(distance.max()))
-    aim = int(np.where(hoped | (rng.random() < 0.5), distance, inf).argmin())
+    # A rival that ties with the leader is never refuted: the others must not wait for that, and
+    # those go first that are soonest done.
+    aim = int(distance.argmin())
+    least = min(need / HOPELESS, float(distance.max()))
+    if distance[aim] < least and rng.random() < 0.5:
+        hoped = np.where(distance >= least, distance, inf)
+        aim = int(distance.argmax() if state.told >= LONG * STALLED else hoped.argmin())
     return best_pair(b.strengths, known.near.towards[still][aim], b.strengths.cov)
 
 
