@@ -1,4 +1,4 @@
-"""LLM-PO without structure: find the leader, then refute every rival where it is weakest.
+"""LLM-PO: find the leader, then refute every rival where it is weakest.
 
 Any delta-correct rule needs T* kl(delta, 1-delta) comparisons, T* = Σ_{j≠i*} 1 / d_{j,b(j)}:
 test every losing policy against the policy b(j) that beats it hardest, with effort inversely
@@ -14,6 +14,11 @@ r, v: rating and its variance; W: wins; (c, m): what a forecaster that is itself
 weight holds of j against k (core/forecast.py): where strengths foretell j well the leader is
 asked, where they do not all others are tried. When a winner has to be verified the opponent is
 the leader. Forecasts steer and never enter the proof.
+
+Told a structure, r and v are its strengths and their joint spread, and half of the questions go to
+the rival that is soonest done while another one, all but tied, may never be. Trusted, it may prove
+too: then the pair that tells most about the least refuted rival is asked, as one step of Frank and
+Wolfe on the design problem, unless bets would be done sooner (core/likelihood.py).
 Source: after Hu, Gao, Hu & Zhou, arXiv 2604.08779, as far as its abstract tells; the formulas and
 the rule are our own derivation.
 """
