@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from hashlib import sha256
 from math import sqrt
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from rich.progress import Progress
 
 import bestpolicy
 from bestpolicy import designs
+from bestpolicy.bench.pool import players
 from bestpolicy.bench.shares import Share, share
 from bestpolicy.core.loop import rollout
 from bestpolicy.core.nouns import Verdict
@@ -184,7 +184,7 @@ def play_all(
             for i, first, count in tasks:
                 landed(i, first, play(cells[i], first, count, seed))
         else:
-            with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            with players(processes) as pool:
                 waiting: dict[Future[list[Run]], tuple[int, int]] = {
                     pool.submit(play, cells[i], first, count, seed): (i, first)
                     for i, first, count in tasks

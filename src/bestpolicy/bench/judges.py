@@ -12,10 +12,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +42,7 @@ from bestpolicy.bench.faults import (
     told_at_once,
     turns,
 )
+from bestpolicy.bench.pool import players
 from bestpolicy.bench.shares import Share, share
 from bestpolicy.core.rng import stream
 from bestpolicy.core.watch import FALSE_ALARM
@@ -137,7 +136,7 @@ def _all(
     workers = processes or os.cpu_count() or 1
     with (
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        players(workers) as pool,
     ):
         bar = progress.add_task("playing", total=len(played) * runs)
         for place, line in enumerate(played):

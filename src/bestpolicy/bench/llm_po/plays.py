@@ -7,11 +7,9 @@ what is watched of a run is given back in the numbering of the matrix.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from math import sqrt
-from multiprocessing import get_context
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from bestpolicy import designs
+from bestpolicy.bench.pool import players
 from bestpolicy.core.duels import DuelState
 from bestpolicy.core.loop import rollout
 from bestpolicy.core.nouns import Array, Design, Verdict
@@ -106,7 +105,7 @@ class Plays:
         if self.processes == 1:
             found = [work(job) for job in self._watched(jobs)]
         else:
-            with ProcessPoolExecutor(self.processes, mp_context=get_context("spawn")) as pool:
+            with players(self.processes) as pool:
                 done = pool.map(work, jobs, chunksize=max(1, min(20, runs // self.processes)))
                 found = list(self._watched(done, len(jobs)))
         return [found[i * runs : (i + 1) * runs] for i in range(len(tasks))]
