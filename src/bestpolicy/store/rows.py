@@ -113,10 +113,11 @@ def check_settings(stored: Settings, given: Settings, name: str) -> None:
         if canonical(stored.get(setting)) != canonical(given.get(setting))
     ]
     if differing:
+        changed = stored.get("policies") != given.get("policies")
+        join = " (policies join and leave by Study.add and Study.retire)" if changed else ""
         raise StoreError(
             f"the stored study {name!r} has other settings: {'; '.join(differing)}. "
-            "Open it with the stored ones, or give the new study another name (policies join and "
-            "leave a study that runs by Study.add and Study.retire)"
+            f"Open it with the stored ones, or give the new study another name{join}"
         )
 
 
