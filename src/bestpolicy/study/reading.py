@@ -50,6 +50,7 @@ class Reading:
         self.since = 0  # evidence counts from this ask number on
         self.changes: list[Change] = []  # recorded, whose ask number is not reached yet
         self.doubts: list[tuple[str, int]] = []  # raised, and after how many answers
+        self._repeats = False
         self._numbers: dict[str, int] = {}
         self._highest = dict.fromkeys(DOUBTS, 0.0)  # of watches that have been ended
         self.watch = Watch(len(roster.policies))
@@ -59,7 +60,7 @@ class Reading:
     @property
     def over(self) -> bool:
         """Whether asking on is pointless."""
-        return self.found.final or any(doubt == "repeats" for doubt, _ in self.doubts)
+        return self.found.final or self._repeats
 
     def change(self, change: Change, number: int) -> None:
         """A policy, by its number in the record, joins or leaves once its ask number is reached."""
@@ -148,10 +149,10 @@ class Reading:
 
     def _seat(self, outcome: Outcome) -> Outcome | None:
         """The same by places in the design; None if it is about a policy that left."""
+        if self._everybody:
+            return outcome if max(outcome.comparison.arms) < len(self.roster.policies) else None
         seats = self.seated((outcome.comparison,))
-        if not seats or seats[0] is outcome.comparison:
-            return outcome if seats else None
-        return replace(outcome, comparison=seats[0])
+        return replace(outcome, comparison=seats[0]) if seats else None
 
     def _turn(self, change: Change, answers: Mapping[int, Outcome], *, read: bool = True) -> None:
         """Read all answers again under another roster."""
@@ -171,6 +172,7 @@ class Reading:
             return
         raised = {doubt for doubt, at in self.watch.alarms.items() if at == self.watch.read}
         self.doubts += [(doubt, self.told) for doubt in sorted(raised)]
+        self._repeats |= "repeats" in raised
         if "drift" in raised:
             self._highest = self._peaks()
             self.since, self.watch = self.told, Watch(self.watch.policies)
@@ -190,7 +192,7 @@ class Reading:
             )
         if found.comparisons != self.told:
             found = replace(found, comparisons=self.told)
-        if any(doubt == "repeats" for doubt, _ in self.doubts):
+        if self._repeats:
             return replace(
                 found, kind="undecided", policy=None, survivors=policies, reason=REPEATS, given=""
             )
