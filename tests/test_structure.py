@@ -14,6 +14,7 @@ from bestpolicy import Study
 from bestpolicy.cli import cli
 from bestpolicy.config.features import features
 from bestpolicy.core.forecast import PRIOR_REFUTED
+from bestpolicy.core.likelihood import Likelihood
 from bestpolicy.core.rng import stream
 from bestpolicy.designs import llm_po
 
@@ -200,6 +201,6 @@ def test_a_report_says_that_the_structure_is_contradicted(
     known = json.loads(result.stdout)["progress"]["structure"]
     assert known["refuted"] is False
     assert "contradict" not in result.stderr
-    monkeypatch.setattr("bestpolicy.report.snapshot.MISFIT_SHARE", 1e9)  # as if it were certain
+    monkeypatch.setattr(Likelihood, "refuted", lambda *_: True)  # as if it were certain
     result = CliRunner().invoke(cli, ["status", str(path)])
     assert "the answers contradict the structure" in " ".join(result.output.split())

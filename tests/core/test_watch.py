@@ -89,7 +89,7 @@ def test_a_watch_without_the_greatest_likelihood_doubts_honest_judges(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # As if each pair's chance were known to be one half.
-    monkeypatch.setattr(room, "_x_log", lambda part, whole: part * np.log(0.5))
+    monkeypatch.setattr(room, "entropy", lambda q: np.full_like(q, np.log(2)))
     with pytest.raises(AssertionError):
         keeps_its_level(honest, "drift")
 

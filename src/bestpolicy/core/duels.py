@@ -201,7 +201,7 @@ def standing(state: DuelState, ledger: Ledger) -> Standing:
         f = forecast(b, j, leader, q)
         speed = log(2) + f * log(f) + (1 - f) * log(1 - f)
         to_go += max(bar - goal[j], 0.0) / speed if f < 0.5 and speed > 1e-9 else inf
-    misfit = None if state.likelihood is None else state.likelihood.misfit
+    known = state.likelihood
     return Standing(
         leader,
         alive.copy(),
@@ -211,7 +211,8 @@ def standing(state: DuelState, ledger: Ledger) -> Standing:
         bar,
         rival,
         to_go,
-        misfit=misfit,
+        misfit=None if known is None else known.misfit,
+        refuted=known is not None and known.refuted(ledger.delta),
     )
 
 

@@ -24,6 +24,7 @@ from math import exp, inf, log, pi, sqrt
 
 import numpy as np
 
+from bestpolicy.core.logistic import sigmoid
 from bestpolicy.core.nouns import Array, Rng
 from bestpolicy.core.strengths import Strengths
 
@@ -151,10 +152,6 @@ def learn(b: Beliefs, x: int, k: int, y: float, q: Views) -> None:
         b.rating[j] += sign * v * surprise
         b.played[j] += 1
         b.shares[j] += share
-
-
-def sigmoid(z: float) -> float:
-    return 1 / (1 + exp(-z)) if z > -700 else 0.0
 
 
 def within(p: float, edge: float) -> float:

@@ -109,6 +109,7 @@ class Standing:
     forecast: float  # comparisons still to go at today's shares; inf when nothing separates them
     habit: Habit | None = None
     misfit: float | None = None  # log evidence against the structure told, at its highest
+    refuted: bool = False  # whether that has contradicted it
 
 
 class Design(Protocol[S]):

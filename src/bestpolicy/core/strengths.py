@@ -11,10 +11,11 @@ its overshoot. Nothing here enters a proof unless the user trusts the structure 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, pi, sqrt
+from math import pi, sqrt
 
 import numpy as np
 
+from bestpolicy.core.logistic import sigmoid
 from bestpolicy.core.nouns import Array, ConfigError
 
 PRIOR_SD = 1.0  # of each entry of θ, features having been scaled to about one
@@ -80,7 +81,7 @@ class Strengths:
     def chance(self, i: int, j: int) -> float:
         """That i beats j, θ integrated out (MacKay 1992)."""
         _, v = self._reach(i, j)
-        return _mu((self.rating.item(i) - self.rating.item(j)) / sqrt(1 + pi / 8 * v))
+        return sigmoid((self.rating.item(i) - self.rating.item(j)) / sqrt(1 + pi / 8 * v))
 
     def chances(self, i: int) -> Array:
         """(K,) that i beats each policy."""
@@ -112,11 +113,11 @@ class Strengths:
         """After i's share y against j."""
         reach, v = self._reach(i, j)
         m = self.rating.item(i) - self.rating.item(j)
-        a = y - _mu(m)
+        a = y - sigmoid(m)
         for _ in range(4):  # Newton on a convex one-dimensional problem
-            q = _mu(m + v * a)
+            q = sigmoid(m + v * a)
             a -= (a - (y - q)) / (1 + v * q * (1 - q))
-        q = _mu(m + v * a)
+        q = sigmoid(m + v * a)
         w = q * (1 - q)
         mean = self.mean + a * reach
         cov = self.cov - np.outer(reach, reach * (w / (1 + w * v)))
@@ -130,7 +131,3 @@ class Strengths:
         z = self.x[i] - self.x[j]
         reach = self.cov @ z
         return reach, float(z @ reach)
-
-
-def _mu(v: float) -> float:
-    return 1 / (1 + exp(-v)) if v > -700 else 0.0

@@ -27,6 +27,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from bestpolicy.core.logistic import entropy
 from bestpolicy.core.nouns import Array
 
 DOUBTS = ("drift", "repeats", "lateness")
@@ -149,7 +150,7 @@ class Watch:
         self._won[some] += (each @ y)[:, None]
         self._met[some] += each.sum(axis=1)[:, None]
         won, met = self._won[some, 0], self._met[some, 0]
-        self._best[some] = _x_log(won, met) + _x_log(met - won, met)
+        self._best[some] = -met * entropy(won / met)
         self._total += self._products(some)
 
         gap = self._rating[i] - self._rating[k]
@@ -235,8 +236,3 @@ def _grouped(of: list[int]) -> tuple[NDArray[np.intp], Array]:
 
 def _within(q: Array) -> Array:
     return np.minimum(np.maximum(q, SURE), 1 - SURE)
-
-
-def _x_log(part: Array, whole: Array) -> Array:
-    """part log(part / whole), 0 where part is."""
-    return part * np.log(np.maximum(part, 1e-300) / whole)

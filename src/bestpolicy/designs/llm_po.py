@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from itertools import accumulate
-from math import inf, log
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from bestpolicy.core.certificate import Ledger
 from bestpolicy.core.duels import Duels, DuelState, first, scores
 from bestpolicy.core.forecast import EDGE, RATED, RIVAL, RIVAL_OF_ALL, SHRINK, STRUCTURED, weigh
 from bestpolicy.core.likelihood import best_pair
+from bestpolicy.core.logistic import worth
 from bestpolicy.core.nouns import Array, Rng
 
 BOLD = 1.3  # how far challengers are drawn from their rating, in sd
@@ -111,17 +112,11 @@ def kept_waiting(
         need = state.likelihood.bets_bar(ledger.delta) - c.evidence
     else:
         need = ledger.win - c.proof[leader] if c.proof else ledger.drop - c.evidence
-    cost = np.where(rivals, np.maximum(need, 0.1) / _speed(b.best_rating(), leader), inf)
+    rating = b.best_rating()
+    cost = np.where(rivals, np.maximum(need, 0.1) / worth(rating[leader] - rating), inf)
     hardest = int(np.where(rivals, cost, -inf).argmax())
     stalled = cost[hardest] >= STALLED * state.told and b.played[hardest] >= LONG
     return first(cost, rng) if stalled else drawn
-
-
-def _speed(rating: Array, leader: int) -> Array:
-    """(K,) nats that a question against the leader is worth, at least a little."""
-    q = 1 / (1 + np.exp(np.maximum(rating[leader] - rating, 0.05)))
-    worth: Array = log(2) + q * np.log(q) + (1 - q) * np.log(1 - q)
-    return worth
 
 
 def trusting(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int] | None:
@@ -137,8 +132,8 @@ def trusting(state: DuelState, ledger: Ledger, rng: Rng) -> tuple[int, int] | No
     if not still.any():
         return None
     rivals, distance = known.near.rivals[still], np.maximum(known.near.distance[still], 1e-3)
-    best = int(np.where(state.alive, b.strengths.rating, -inf).argmax())
-    speed = _speed(b.strengths.rating, best)[rivals]
+    best = np.where(state.alive, b.strengths.rating, -inf).max()
+    speed = worth(best - b.strengths.rating[rivals])
     bar = known.bets_bar(ledger.delta) + OVERSHOOT
     by_bets = np.maximum(bar - np.maximum(state.certificate.evidence[rivals], 0), 0) / speed
     need = known.bar(ledger.delta) + OVERSHOOT + known.regret

@@ -39,7 +39,7 @@ from bestpolicy.core.certificate import Ledger
 from bestpolicy.core.duels import Duels, DuelState, first
 from bestpolicy.core.glr import bar
 from bestpolicy.core.likelihood import totals
-from bestpolicy.core.logistic import entropy, mu
+from bestpolicy.core.logistic import worth
 from bestpolicy.core.nouns import (
     Array,
     Comparison,
@@ -57,7 +57,6 @@ from bestpolicy.core.strengths import Strengths, Structure
 SELDOM, EVERY = 10, 0.05  # answers from one look to the next, and their share of all
 EXPLORED = 0.02  # share of questions about all pairs alike
 FIRST_PART, FADE = 1.0, 1 / 3  # γ, η at the first look, and the power of t by which they fall
-LEAST_GAP = 0.05  # between ratings, when a rival is to be refuted
 MOST_WORK = 1.6e7  # pairs times rivals times (60 + d^2): a plan comes within about a second
 
 
@@ -217,9 +216,8 @@ def proving_shares(state: DuelState, known: Strengths) -> Array:
     rivals[leader] = False
     if not rivals.any() or np.count_nonzero(rated == rated[leader]) != 1:
         return even(len(rated))  # no policy's number may decide who leads
-    gap = np.maximum(known.rating[leader] - known.rating, LEAST_GAP)
     w = np.zeros((len(rated), len(rated)))
-    w[leader, rivals] = 1 / (log(2) - entropy(mu(-gap[rivals])))
+    w[leader, rivals] = 1 / worth(known.rating[leader] - known.rating[rivals])
     return np.asarray(np.triu(w + w.T, 1) / w.sum())
 
 

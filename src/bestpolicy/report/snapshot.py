@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log
 from typing import Protocol
 
 import numpy as np
@@ -149,16 +148,6 @@ class Snapshot:
             agreement=agreement,
         )
 
-    @property
-    def refuted(self) -> bool:
-        """Whether the answers contradict the structure that the study was told."""
-        misfit = self.standing.misfit
-        return misfit is not None and misfit >= -log(self._contradicted_by_chance)
-
-    @property
-    def _contradicted_by_chance(self) -> float:
-        return MISFIT_SHARE * (1 - self.confidence)
-
     def news(self) -> list[str]:
         """Who joined or left, and what that costs."""
         return [
@@ -187,10 +176,11 @@ class Snapshot:
             for doubt in self.doubts
             if doubt.raised
         ]
-        if self.refuted:
+        if self.standing.refuted:
+            by_chance = MISFIT_SHARE * (1 - self.confidence)
             told.append(
                 "the answers contradict the structure that the study was told (a false alarm in "
-                f"at most {self._contradicted_by_chance:.2g} of studies); no proof rests on it: it "
+                f"at most {by_chance:.2g} of studies); no proof rests on it: it "
                 "was never needed for one, or the trust in it is withdrawn"
             )
         if self.lost:

@@ -54,7 +54,7 @@ def as_json(at: Snapshot) -> dict[str, Any]:
             "habitual_stop": _habit(at),
             "structure": None
             if at.standing.misfit is None
-            else {"log_evidence_against": at.standing.misfit, "refuted": at.refuted},
+            else {"log_evidence_against": at.standing.misfit, "refuted": at.standing.refuted},
         },
         "replay": at.record_hash,
     }

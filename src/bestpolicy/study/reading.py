@@ -48,10 +48,10 @@ class Reading:
         self.kept = kept  # share of the error budget for policies that join or leave
         self.told = 0  # answers folded in; also the ask number that evidence waits for
         self.since = 0  # evidence counts from this ask number on
-        self.changes: list[Change] = []  # recorded, whose ask number is not reached yet
+        # Recorded, whose ask number is not reached yet; and the policy's number in the record.
+        self.changes: list[tuple[Change, int]] = []
         self.doubts: list[tuple[str, int]] = []  # raised, and after how many answers
         self._repeats = False
-        self._numbers: dict[str, int] = {}
         self._highest = dict.fromkeys(DOUBTS, 0.0)  # of watches that have been ended
         self.watch = Watch(len(roster.policies))
         self._begin(())
@@ -64,15 +64,14 @@ class Reading:
 
     def change(self, change: Change, number: int) -> None:
         """A policy, by its number in the record, joins or leaves once its ask number is reached."""
-        self.changes.append(change)
-        self._numbers[change.policy] = number
+        self.changes.append((change, number))
         self.watch.knows(number + 1)
 
     def advance(self, answers: Mapping[int, Outcome], late: Set[int] = frozenset()) -> None:
         """Fold answers in as far as the first that decides."""
         while not self.over:
-            if self.changes and self.changes[0].at <= self.told:
-                self._turn(self.changes.pop(0), answers)
+            if self.changes and self.changes[0][0].at <= self.told:
+                self._turn(*self.changes.pop(0), answers)
             elif (outcome := answers.get(self.told)) is not None:
                 self._fold(outcome)
                 self._watch(outcome, late)
@@ -85,17 +84,16 @@ class Reading:
         if not self.changes or self.over:
             return self
         then = copy(self)
-        for change in self.changes:
-            then._turn(change, answers)
+        for change, number in self.changes:
+            then._turn(change, number, answers)
         return then
 
     def tried(self, change: Change, number: int) -> None:
         """Refuse a change that no design can be made for."""
         if self.kept == 0:
             raise ConfigError("reserve is 0: nothing is kept for policies that join or leave")
-        then = copy(self)
-        then._numbers = {change.policy: number}
-        then._turn(change, {}, read=False)
+        roster = self._changed(change, number)
+        self.make(roster, roster.joined)
 
     def doubted(self) -> list[Doubt]:
         """Each doubt, raised or not."""
@@ -154,14 +152,16 @@ class Reading:
         seats = self.seated((outcome.comparison,))
         return replace(outcome, comparison=seats[0]) if seats else None
 
-    def _turn(self, change: Change, answers: Mapping[int, Outcome], *, read: bool = True) -> None:
-        """Read all answers again under another roster."""
-        number, share = self._numbers[change.policy], share_of(change.number, self.kept)
+    def _changed(self, change: Change, number: int) -> Roster:
+        share = share_of(change.number, self.kept)
         if change.joins:
-            self.roster = self.roster.plus(number, change.at, share)
-        else:
-            self.roster = self.roster.minus(number, share)
-        self._begin([answers[n] for n in range(self.since, self.told)] if read else ())
+            return self.roster.plus(number, change.at, share)
+        return self.roster.minus(number, share)
+
+    def _turn(self, change: Change, number: int, answers: Mapping[int, Outcome]) -> None:
+        """Read all answers again under another roster."""
+        self.roster = self._changed(change, number)
+        self._begin([answers[n] for n in range(self.since, self.told)])
 
     def _watch(self, outcome: Outcome, late: Set[int]) -> None:
         number, (a, b) = outcome.comparison.id, outcome.comparison.arms
