@@ -193,17 +193,17 @@ def test_what_json_cannot_say_is_refused(tmp_path: Path) -> None:
 
 
 def full(store: SqliteStore) -> None:
-    (pages,) = store._db.execute("PRAGMA page_count").fetchone()
-    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = store._commits.db.execute("PRAGMA page_count").fetchone()
+    store._commits.db.execute(f"PRAGMA max_page_count = {pages}")
 
 
 def read_only(store: SqliteStore) -> None:
-    store._db.execute("PRAGMA query_only = ON")
+    store._commits.db.execute("PRAGMA query_only = ON")
 
 
 def well(store: SqliteStore) -> None:
-    store._db.execute("PRAGMA max_page_count = 1000000")
-    store._db.execute("PRAGMA query_only = OFF")
+    store._commits.db.execute("PRAGMA max_page_count = 1000000")
+    store._commits.db.execute("PRAGMA query_only = OFF")
 
 
 def loses_nothing_when_it_cannot_write(store: Store, spoil: Callable[[], None]) -> None:
@@ -256,16 +256,16 @@ def test_callers_who_wait_together_share_one_commit(tmp_path: Path) -> None:
     store = opened(tmp_path / "x.db")
     store.asked([question(i) for i in range(8)])
     statements: list[str] = []
-    store._db.set_trace_callback(statements.append)
+    store._commits.db.set_trace_callback(statements.append)
     threads = [Thread(target=store.told, args=([answer(i)],)) for i in range(8)]
-    with store._lock:
+    with store._commits.lock:
         for thread in threads:
             thread.start()
-        while len(store._waiting) < 8:
+        while len(store._commits._waiting) < 8:
             time.sleep(0.001)
     for thread in threads:
         thread.join()
-    store._db.set_trace_callback(None)
+    store._commits.db.set_trace_callback(None)
     assert statements.count("COMMIT") == 1
     assert len(events(store)) == 16
     store.close()

@@ -68,7 +68,7 @@ def study(db: sqlite3.Connection, path: str, name: str, settings: Settings) -> i
     return int(number)
 
 
-def checksum(*fields: int | str) -> int:
+def checksum(*fields: int | float | str) -> int:
     """What a row's other columns must add up to."""
     # A bit that flips inside a row is invisible to SQLite; a changed share must not be believed.
     return crc32(canonical(fields).encode())

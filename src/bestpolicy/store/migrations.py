@@ -26,7 +26,18 @@ def _study_and_event(db: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_study_and_event,)
+def _call(db: sqlite3.Connection) -> None:
+    db.execute(
+        "CREATE TABLE call (seq INTEGER PRIMARY KEY, study INTEGER NOT NULL, key TEXT NOT NULL,"
+        " state TEXT NOT NULL, settles INTEGER NOT NULL, duel INTEGER NOT NULL,"
+        " role TEXT NOT NULL, who TEXT NOT NULL, usd REAL NOT NULL, seconds REAL NOT NULL,"
+        " tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, text TEXT NOT NULL,"
+        " failures TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT"
+    )
+    db.execute("CREATE INDEX call_key ON call (study, key)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_study_and_event, _call)
 
 
 def version(db: sqlite3.Connection, path: str) -> int:

@@ -1,0 +1,209 @@
+"""What models were asked, what it cost and what went wrong, kept before any of it is used.
+
+    reserve ──► the call itself ──► settle
+
+An answer is on disk under a key that names its draw before a judge sees it, so that no answer is
+paid twice. Money is reserved before it is spent, at the most that the call can cost; what a killed
+process had reserved counts as spent, since nobody knows how its calls ended.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bestpolicy.core.talk import Failed, Reply
+from bestpolicy.store import file
+from bestpolicy.store.commits import Commits
+
+Role = Literal["policy", "judge", "canary"]
+COLUMNS = (
+    "seq, study, key, state, settles, duel, role, who, usd, seconds, tokens_in, tokens_out,"
+    " text, failures"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One call to be made. The key names the draw: who shares it shares the answer."""
+
+    key: str
+    duel: int
+    role: Role
+    who: str  # the policy, or the judge's model
+    most_usd: float = 0.0
+
+
+@dataclass(slots=True)
+class Account:
+    """What the calls of one policy, or of the judge, came to."""
+
+    usd: array[float] = field(default_factory=lambda: array("d"))  # of each answer
+    seconds: array[float] = field(default_factory=lambda: array("d"))
+    duels: array[int] = field(default_factory=lambda: array("q"))  # that each was made for
+    failed_duels: set[int] = field(default_factory=set)
+    failed_usd: float = 0.0
+    tokens: int = 0
+    tries: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)  # of every try that failed
+
+    @property
+    def answered(self) -> int:
+        return len(self.usd)
+
+
+class Calls:
+    """The calls of one study, shared with other processes."""
+
+    def __init__(self, commits: Commits, study: int) -> None:
+        self._commits = commits
+        self._study = study
+        self._read_to = 0
+        self._accounts: dict[tuple[Role, str], Account] = {}
+        self._open: dict[int, float] = {}  # reservations that nothing has settled yet
+        self._spent = 0.0
+
+    def accounts(self) -> dict[tuple[Role, str], Account]:
+        """What each policy's calls, the judge's and the canaries' came to."""
+        with self._commits.lock, file.plainly(self._commits.path):
+            self._catch_up(self._commits.db)
+        return self._accounts
+
+    def spent(self) -> float:
+        """Dollars spent, or reserved by calls of which nobody knows the end."""
+        with self._commits.lock, file.plainly(self._commits.path):
+            return self._committed(self._commits.db)
+
+    def reserved(self) -> float:
+        """The part of `spent` whose calls have no known end."""
+        return sum(self._open.values())
+
+    def reserve(self, asks: Sequence[Ask], cap: float | None) -> list[int] | None:
+        """Set money aside for all of these; None, and nothing done, if the cap forbids it."""
+        priced = [ask for ask in asks if ask.most_usd > 0]
+        if not priced:
+            return [0] * len(asks)
+        numbers: list[int] | None = None
+
+        def job(db: sqlite3.Connection) -> None:
+            nonlocal numbers
+            numbers = None
+            wanted = sum(ask.most_usd for ask in priced)
+            if cap is not None and self._committed(db) + wanted > cap:
+                return
+            numbers = [
+                self._add(db, ask, "reserved", 0, Reply("", usd=ask.most_usd))
+                if ask.most_usd > 0
+                else 0
+                for ask in asks
+            ]
+
+        self._commits.write(job)
+        return numbers
+
+    def settle(
+        self, asks: Sequence[Ask], ends: Sequence[Reply | Failed], reserved: Sequence[int]
+    ) -> None:
+        """Keep how these calls ended."""
+
+        def job(db: sqlite3.Connection) -> None:
+            for ask, end, number in zip(asks, ends, reserved, strict=True):
+                self._add(db, ask, "answered" if isinstance(end, Reply) else "failed", number, end)
+
+        self._commits.write(job)
+
+    def find(self, keys: Sequence[str]) -> dict[str, Reply]:
+        """The answers that were kept under these keys."""
+        found: dict[str, Reply] = {}
+        with self._commits.lock, file.plainly(self._commits.path):
+            for key in keys:
+                rows = self._commits.db.execute(
+                    f"SELECT {COLUMNS}, checksum FROM call WHERE study = ? AND key = ?"
+                    " AND state = 'answered' ORDER BY seq LIMIT 1",
+                    (self._study, key),
+                )
+                for row in rows:
+                    found[key] = _reply(row)
+        return found
+
+    def each(self, role: Role) -> Iterator[tuple[Ask, Reply]]:
+        """Every answer in the order it came, texts and all, read as they are asked for."""
+        last = 0
+        while True:
+            with self._commits.lock, file.plainly(self._commits.path):
+                rows = self._commits.db.execute(
+                    f"SELECT {COLUMNS}, checksum FROM call WHERE study = ? AND role = ?"
+                    " AND state = 'answered' AND seq > ? ORDER BY seq LIMIT 256",
+                    (self._study, role, last),
+                ).fetchall()
+                answers = [(Ask(row[2], row[5], row[6], row[7]), _reply(row)) for row in rows]
+            yield from answers
+            if not rows:
+                return
+            last = rows[-1][0]
+
+    def _committed(self, db: sqlite3.Connection) -> float:
+        self._catch_up(db)
+        return self._spent + sum(self._open.values())
+
+    def _catch_up(self, db: sqlite3.Connection) -> None:
+        rows = db.execute(
+            "SELECT seq, state, settles, duel, role, who, usd, seconds, tokens_in + tokens_out,"
+            " failures FROM call WHERE study = ? AND seq > ? ORDER BY seq",
+            (self._study, self._read_to),
+        )
+        for seq, state, settles, duel, role, who, usd, seconds, tokens, failures in rows:
+            self._read_to = seq
+            if state == "reserved":
+                self._open[seq] = usd
+                continue
+            self._open.pop(settles, None)
+            self._spent += usd
+            account = self._accounts.setdefault((role, who), Account())
+            reasons = json.loads(failures) if failures else []
+            account.reasons.update(reasons)
+            account.tokens += tokens
+            account.tries += len(reasons) + (state == "answered")
+            if state == "answered":
+                account.usd.append(usd)
+                account.seconds.append(seconds)
+                account.duels.append(duel)
+            else:
+                account.failed_duels.add(duel)
+                account.failed_usd += usd
+
+    def _add(
+        self, db: sqlite3.Connection, ask: Ask, state: str, settles: int, end: Reply | Failed
+    ) -> int:
+        (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM call").fetchone()
+        text, tokens = ("", (0, 0))
+        if isinstance(end, Reply):
+            text, tokens = end.text, (end.tokens_in, end.tokens_out)
+        failures = json.dumps(end.failures) if end.failures else ""
+        row = (
+            *(last + 1, self._study, ask.key, state, settles, ask.duel, ask.role, ask.who),
+            *(float(end.usd), float(end.seconds), *tokens, text, failures),
+        )
+        places = ", ".join("?" * (len(row) + 1))
+        db.execute(f"INSERT INTO call VALUES ({places})", (*row, file.checksum(*row)))
+        return int(last) + 1
+
+
+def _reply(row: tuple[int | float | str, ...]) -> Reply:
+    *fields, stored = row
+    if stored != file.checksum(*fields):
+        raise sqlite3.DatabaseError(f"call {fields[0]} is not what was written")
+    usd, seconds, tokens_in, tokens_out, text, failures = fields[8:]
+    return Reply(
+        str(text),
+        tokens_in=int(tokens_in),
+        tokens_out=int(tokens_out),
+        usd=float(usd),
+        seconds=float(seconds),
+        failures=tuple(json.loads(str(failures))) if failures else (),
+    )

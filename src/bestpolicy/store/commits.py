@@ -1,0 +1,117 @@
+"""Group commit without a second thread: whoever takes the lock commits for everybody who waits.
+
+One transaction and one sync for all, and only then is anybody acknowledged. A lone caller pays for
+no hand-over, and a crowd shares its syncs. When the disk is full, the ballast that lies beside the
+file is let go, so that what is under way can still be written; the next question finds no room.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from bestpolicy.core.nouns import StoreError
+from bestpolicy.store import file
+
+Job = Callable[[sqlite3.Connection], None]  # refuses by a StoreError before it writes anything
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One caller's job, which is done as a whole or not at all."""
+
+    job: Job
+    done: bool = False
+    error: StoreError | None = None
+
+
+class Commits:
+    """The one writer of a SQLite file in this process."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.lock = Lock()  # whoever reads holds it too
+        self.db = file.connect(path)
+        self._waiting: deque[_Call] = deque()
+        self._ballast: Path | None = None
+
+    def write(self, job: Job) -> None:
+        """Do it, and return when it is on disk."""
+        call = _Call(job)
+        self._waiting.append(call)
+        with self.lock:
+            if not call.done:
+                calls = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                # A leader that was interrupted may have taken this call away undone.
+                self._commit(calls if call in calls else [*calls, call])
+        if call.error is not None:
+            raise call.error
+
+    def lay_ballast(self, size: int) -> None:
+        """Set room on the disk aside, for what is under way when the disk is full."""
+        path = Path(f"{self.path}-ballast")
+        try:
+            with path.open("wb") as ballast:
+                os.posix_fallocate(ballast.fileno(), 0, size)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise StoreError(
+                f"{self.path}: {error.strerror}: a run keeps {size:,} bytes free beside it, so "
+                "that answers under way can be written; make room, then do the same again"
+            ) from None
+        self._ballast = path
+
+    def close(self) -> None:
+        with self.lock:
+            self.db.close()
+            self._drop_ballast()
+
+    def _commit(self, calls: list[_Call]) -> None:
+        """Write all jobs in one transaction; a refused one leaves its neighbours alone."""
+        try:
+            try:
+                self._transact(calls)
+            except StoreError as error:
+                if not (_no_room(error) and self._drop_ballast()):
+                    raise
+                self._transact(calls)
+        except StoreError as error:
+            for call in calls:
+                call.error = call.error or error
+        except BaseException:
+            for call in calls:
+                call.error = StoreError("the writer was interrupted: write the same again")
+            raise
+        finally:
+            for call in calls:
+                call.done = True
+
+    def _transact(self, calls: list[_Call]) -> None:
+        with file.plainly(self.path), file.transaction(self.db):
+            for call in calls:
+                call.error = None
+                try:
+                    call.job(self.db)
+                except StoreError as refusal:
+                    call.error = refusal
+
+    def _drop_ballast(self) -> bool:
+        ballast, self._ballast = self._ballast, None
+        if ballast is None:
+            return False
+        with suppress(OSError):
+            ballast.unlink()
+        return True
+
+
+def _no_room(error: StoreError) -> bool:
+    return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+    )
