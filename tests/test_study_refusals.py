@@ -13,7 +13,8 @@ import pytest
 
 import bestpolicy
 from bestpolicy.core.nouns import ConfigError, Outcome, StoreError
-from bestpolicy.duel import Duel, share
+from bestpolicy.core.shares import share
+from bestpolicy.duel import Duel
 from bestpolicy.study import Study
 from test_study import tiny
 from tiny import Tiny

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -58,28 +58,22 @@ def run(study: str, as_json: bool) -> int:
     from bestpolicy.report.live import live
     from bestpolicy.report.tables import as_json as report_json
     from bestpolicy.report.tables import as_text
-    from bestpolicy.run import open_study, play, snapshot
+    from bestpolicy.run import constraints, open_study, play, snapshot
 
     began = time.monotonic()
     file = load(study)
     with people(as_json) as console, stop_on_signal() as stop:
         players = connect(file)
-        with open_study(file) as opened:
+        with closing(players), open_study(file, to_play=True) as opened:
 
-            def look(calls: int | None = None) -> Any:
-                seconds = time.monotonic() - began
-                return snapshot(opened, file, calls=calls, seconds=seconds, passing=calls is None)
+            def look() -> Any:
+                return snapshot(opened, seconds=time.monotonic() - began, passing=True)
 
             with live(look, console) as update:
-                calls = play(
-                    opened,
-                    players,
-                    order=file.section.judge.order,
-                    workers=file.section.workers,
-                    stop=stop,
-                    watch=update,
-                )
-            at = look(calls)
+                played = play(opened, players, stop=stop, watch=update)
+            kept = constraints(opened, players)
+            seconds = time.monotonic() - began
+            at = snapshot(opened, kept=kept, played=played, seconds=seconds)
         console.print(as_text(at))
         if stop.is_set() and not at.verdict.final:
             console.print("interrupted; everything answered is saved, the same command resumes")
@@ -97,10 +91,10 @@ def status(study: str, as_json: bool) -> int:
     """Print where a study stands, without playing it or importing its functions."""
     from bestpolicy.report.tables import as_json as report_json
     from bestpolicy.report.tables import as_text
-    from bestpolicy.run import snapshot
+    from bestpolicy.run import constraints, snapshot
 
-    with people(as_json) as console, _stored(study) as (file, opened):
-        at = snapshot(opened, file, calls=None, seconds=0.0)
+    with people(as_json) as console, _stored(study) as opened:
+        at = snapshot(opened, kept=constraints(opened, None))
         console.print(as_text(at))
     if as_json:
         print_json(report_json(at))
@@ -119,9 +113,9 @@ def replay(study: str, as_json: bool) -> int:
     from bestpolicy.report.tables import headline, verdict_json
     from bestpolicy.run import snapshot
 
-    with people(as_json) as console, _stored(study) as (file, opened):
-        at = snapshot(opened, file, calls=None, seconds=0.0)
-        pairs = opened.replay()
+    with people(as_json) as console, _stored(study) as opened:
+        at = snapshot(opened)
+        pairs = opened.study.replay()
         same = all(announced == again for announced, again in pairs)
         for announced, again in pairs:
             console.print(f"announced:  {headline(announced)}, {announced.comparisons} comparisons")
@@ -157,8 +151,8 @@ def export(study: str, output: str | None, kind: str | None, as_json: bool) -> i
     from bestpolicy.report.raw import format_of, raw_rows, written
 
     kind = kind or format_of(output)
-    with people(as_json) as console, _stored(study) as (_, opened):
-        rows = raw_rows(opened.outcomes(), opened.policies)
+    with people(as_json) as console, _stored(study) as opened:
+        rows = raw_rows(opened.study.outcomes(), opened.study.policies)
         if output is not None:
             _write(output, written(rows, kind))
             console.print(f"{len(rows):,} duels written to {output}")
@@ -175,8 +169,8 @@ cli.add_command(bench)
 
 
 @contextmanager
-def _stored(study: str) -> Iterator[tuple[Any, Any]]:
-    """The file and its study, which must have been run before."""
+def _stored(study: str) -> Iterator[Any]:
+    """The study of this file, which must have been run before."""
     from bestpolicy.config import load
     from bestpolicy.core.nouns import ConfigError
     from bestpolicy.run import open_study
@@ -188,7 +182,7 @@ def _stored(study: str) -> Iterator[tuple[Any, Any]]:
             f"start with: bestpolicy run {study}"
         )
     with open_study(file) as opened:
-        yield file, opened
+        yield opened
 
 
 def _write(output: str, text: str) -> None:

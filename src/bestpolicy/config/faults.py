@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bestpolicy.config.places import Fault, Keys, Page
-from bestpolicy.config.schema import LATER, PolicyEntry, StudySection
+from bestpolicy.config.schema import StudySection
 
-SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
-    (name,): field.annotation
-    for name, field in StudySection.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-} | {(): StudySection, ("policies",): PolicyEntry}
-INNER: dict[tuple[str, ...], str] = {  # what an item of a list may be
+EACH = "*"  # stands for whatever name a mapping of sections has
+
+
+def _sections(model: type[BaseModel], at: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Every section by the way to it, lists left out."""
+    found: dict[tuple[str, ...], Any] = {at: model}
+    for name, field in model.model_fields.items():
+        for inner in _models(field.annotation):
+            each = (EACH,) if get_origin(field.annotation) is dict else ()
+            found |= _sections(inner, (*at, name, *each))
+    return found
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+SECTIONS: dict[tuple[str, ...], type[BaseModel]] = _sections(StudySection)
+INNER: dict[tuple[str, ...], str] = {  # what an item of a list, or a named section, may be
     ("policies",): "a mapping with `call`, or with `model` and `prompt`",
     ("inputs",): "a text, or a mapping of columns to values",
+    ("constraints",): "a mapping with `metric` and `max`",
+    ("models", EACH): "a mapping of price, requests_per_minute, concurrency, timeout_s",
 }
 NOT_YET = "this version of bestpolicy does not have it yet; "
 
@@ -51,13 +69,11 @@ def from_pydantic(page: Page, error: ValidationError) -> list[Fault]:
     for found in error.errors(include_url=False):
         fault = _fault(page, found)
         faults.setdefault(fault.keys, fault)
-    later = {fault.keys[:-1] for fault in faults.values() if NOT_YET in fault.message}
     return [
         fault
         for keys, fault in faults.items()
-        # A list is not wrong besides its items, nor is a key missing where another is in its place.
+        # A list is not wrong besides its items.
         if not any(other[: len(keys)] == keys and other != keys for other in faults)
-        and not (keys[:-1] in later and "is required" in fault.message)
     ]
 
 
@@ -86,12 +102,13 @@ def _in_file(page: Page, loc: tuple[str | int, ...]) -> Keys:
 
 
 def _general(keys: Keys) -> tuple[str, ...]:
-    return tuple(key for key in keys if isinstance(key, str))
+    words = tuple(key for key in keys if isinstance(key, str))
+    return (*words[:1], EACH, *words[2:]) if words[:1] == ("models",) and words[1:] else words
 
 
 def _fields(keys: Keys) -> list[str]:
     model = SECTIONS.get(_general(keys))
-    if model is None or (keys[:1] == ("policies",) and len(keys) < 2):
+    if model is None or (len(keys) == 1 and keys[0] in ("policies", "constraints")):
         return []
     return list(model.model_fields)
 
@@ -99,7 +116,7 @@ def _fields(keys: Keys) -> list[str]:
 def _allowed(keys: Keys) -> str:
     """The description of the nearest described field around this value."""
     general = _general(keys)
-    if len(keys) > len(general) == 1 and general in INNER:
+    if general in INNER and (len(keys) > len(general) or EACH in general):
         return INNER[general]
     if general[:2] == ("policies", "matrix") and len(general) > 2:
         return "a list with at least one value"
@@ -112,13 +129,11 @@ def _allowed(keys: Keys) -> str:
 
 
 def _unknown(keys: Keys) -> str:
-    general, name = _general(keys), str(keys[-1])
-    if general in LATER:
-        return NOT_YET + LATER[general]
+    name = str(keys[-1])
     fields = _fields(keys[:-1])
     hint = near(name, fields)
     if not hint:
-        homes = [s for s, m in SECTIONS.items() if name in m.model_fields]
+        homes = sorted((s for s, m in SECTIONS.items() if name in m.model_fields), key=len)
         hint = f"; it belongs under {'.'.join(homes[0]) or 'the top level'}" if homes else ""
     return f"unknown key; allowed: {', '.join(fields)}{hint}"
 
@@ -130,6 +145,8 @@ def _hint(keys: Keys, seen: Any) -> str:
             return near(seen, ("free", "bradley-terry", "features", "auto"))
         if name == "order":
             return near(seen, ("both", "random"))
+        if name == "metric":
+            return near(seen, ("cost_usd", "latency_s", "failure_rate"))
         if seen.lower() in ("yes", "on", "y", "true"):
             return "; did you mean true?"
         if seen.lower() in ("no", "off", "n", "false"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 from pathlib import PurePosixPath
@@ -14,10 +14,17 @@ from pydantic import ValidationError
 from bestpolicy.config.faults import near, show
 from bestpolicy.config.places import Fault, Keys, Page
 from bestpolicy.config.schema import PolicyEntry
-from bestpolicy.llm.scripted import MODELS
+from bestpolicy.llm.models import model_fault
 
 MOST = 2000  # policies in one study
-CROSSED = ("model", "prompt", "temperature", "max_tokens")  # what a matrix may vary
+CROSSED = (
+    "model",
+    "prompt",
+    "system",
+    "temperature",
+    "max_tokens",
+    "adapter",
+)  # what a matrix may vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +33,27 @@ class Entry:
 
     id: str
     keys: Keys
-    prompt_keys: Keys
     section: PolicyEntry
+    picked: Mapping[str, int] = field(default_factory=dict)  # which value of each matrix list
+
+    def place(self, name: str) -> Keys:
+        """Where the file says this key of the policy."""
+        if name in self.picked:
+            return (*self.keys, "matrix", name, self.picked[name])
+        return (*self.keys, name)
 
 
-def entries(page: Page, sections: list[PolicyEntry]) -> tuple[list[Entry], list[Fault]]:
-    """Every policy with its id, and what is wrong with them."""
+def entries(
+    page: Page, sections: list[PolicyEntry], *, played: bool
+) -> tuple[list[Entry], list[Fault]]:
+    """Every policy with its id, and what is wrong with them. Where the answers were recorded
+    elsewhere, and nothing is `played`, a policy may be an id alone."""
     found: list[Entry] = []
     faults: list[Fault] = []
     for i, section in enumerate(sections):
         keys: Keys = ("policies", i)
         before = len(faults)
-        faults += _shape(page, keys, section)
+        faults += _shape(page, keys, section, played)
         if len(faults) > before:
             continue
         if section.matrix is None:
@@ -56,7 +72,7 @@ def entries(page: Page, sections: list[PolicyEntry]) -> tuple[list[Entry], list[
     return found, faults + _duplicates(page, found) + [f for e in found for f in _model(page, e)]
 
 
-def _shape(page: Page, keys: Keys, section: PolicyEntry) -> Iterator[Fault]:
+def _shape(page: Page, keys: Keys, section: PolicyEntry, played: bool) -> Iterator[Fault]:
     given = {name for name, value in section if value is not None}
     crossed = set(section.matrix or ())
     for name in sorted(crossed):
@@ -73,6 +89,8 @@ def _shape(page: Page, keys: Keys, section: PolicyEntry) -> Iterator[Fault]:
             yield page.fault(
                 (*keys, name), "does not go with `call`; a function has only an id", at_name=True
             )
+    elif not played and kinds == {"id"}:
+        return
     elif not {"model", "prompt"} <= kinds and crossed <= set(CROSSED):
         missing = " and ".join(sorted({"model", "prompt"} - kinds))
         yield page.fault(keys, f"needs {missing}; a policy has `call`, or `model` and `prompt`")
@@ -80,7 +98,7 @@ def _shape(page: Page, keys: Keys, section: PolicyEntry) -> Iterator[Fault]:
 
 def _plain(keys: Keys, section: PolicyEntry) -> Entry:
     named = section.id or (section.call or "").rpartition(":")[2]
-    return Entry(named, keys, (*keys, "prompt"), section)
+    return Entry(named, keys, section)
 
 
 def _crossed(page: Page, keys: Keys, section: PolicyEntry) -> Iterator[Entry | Fault]:
@@ -100,18 +118,13 @@ def _crossed(page: Page, keys: Keys, section: PolicyEntry) -> Iterator[Entry | F
             yield page.fault(place, f"must be {allowed}, saw {show(wrong['input'])}")
             continue
         words = [_word(name, values[name], picked[name]) for name in varied or list(matrix)]
-        prompt = (
-            (*keys, "matrix", "prompt", picked["prompt"])
-            if "prompt" in picked
-            else (*keys, "prompt")
-        )
-        yield Entry("/".join([*([section.id] if section.id else []), *words]), keys, prompt, one)
+        yield Entry("/".join([*([section.id] if section.id else []), *words]), keys, one, picked)
 
 
 def _word(name: str, value: Any, index: int) -> str:
-    if name == "prompt":
-        return PurePosixPath(value).stem if value.startswith("file://") else f"prompt{index + 1}"
-    return str(value).rpartition("/")[2] if name == "model" else f"{value:g}"
+    if name in ("prompt", "system"):
+        return PurePosixPath(value).stem if value.startswith("file://") else f"{name}{index + 1}"
+    return str(value).rpartition("/")[2] if isinstance(value, str) else f"{value:g}"
 
 
 def _duplicates(page: Page, found: list[Entry]) -> list[Fault]:
@@ -135,16 +148,15 @@ def _duplicates(page: Page, found: list[Entry]) -> list[Fault]:
 
 
 def _model(page: Page, entry: Entry) -> list[Fault]:
-    model = entry.section.model
-    if model is None or model in MODELS:
+    section = entry.section
+    if section.model is None:
         return []
-    place = (*entry.keys, "model")
-    if place not in page.values:
-        place = (*entry.keys, "matrix", "model")
-    return [
-        page.fault(
-            place,
-            f"this version of bestpolicy has only {', '.join(MODELS)}, saw {model!r}"
-            f"{near(model, MODELS)}",
-        )
-    ]
+    place = entry.place("model")
+    faults = []
+    if (wrong := model_fault(section.model, page.folder)) is not None:
+        faults.append(page.fault(place, wrong))
+    for name, home in (("base_url", "openai/"), ("api_key_env", "openai/"), ("adapter", "local/")):
+        if getattr(section, name) is not None and not section.model.startswith(home):
+            message = f"goes with a model of {home}, saw {section.model!r}"
+            faults.append(page.fault(entry.place(name), message, at_name=True))
+    return faults

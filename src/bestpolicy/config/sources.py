@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-Row = Mapping[str, Any]
-PLACE = re.compile(r"\{\{\s*(.*?)\s*\}\}")
-READABLE = "csv, jsonl, or a list in the YAML itself"
+from bestpolicy.llm.prompts import Row
+
+READABLE = "csv, jsonl, parquet, or a list in the YAML itself"
 
 
 class SourceFault(Exception):
@@ -21,18 +20,19 @@ class SourceFault(Exception):
 
 
 def read_rows(name: str, folder: Path) -> tuple[Row, ...]:
-    """The rows of a csv or jsonl file that lies beside the YAML."""
+    """The rows of a csv, jsonl or parquet file that lies beside the YAML."""
     suffix = Path(name).suffix.lower()
     if "://" in name:
         raise SourceFault(f"must be a file's path, saw {name!r}; allowed: {READABLE}")
-    if suffix in (".parquet", ".arrow", ".feather"):
-        raise SourceFault(
-            f"this version of bestpolicy does not read {suffix[1:]} yet; allowed: {READABLE}"
-        )
     readers = {".csv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}
-    if suffix not in readers:
-        raise SourceFault(f"must end in .csv or .jsonl, saw {name!r}; allowed: {READABLE}")
-    rows = tuple(readers[suffix](read_text(name, folder), name))
+    if suffix == ".parquet":
+        rows = tuple(_parquet(_bytes(name, folder), name))
+    elif suffix in readers:
+        rows = tuple(readers[suffix](read_text(name, folder), name))
+    else:
+        raise SourceFault(
+            f"must end in .csv, .jsonl or .parquet, saw {name!r}; allowed: {READABLE}"
+        )
     if not rows:
         raise SourceFault(f"{name} has no rows; give at least one input")
     return rows
@@ -40,11 +40,15 @@ def read_rows(name: str, folder: Path) -> tuple[Row, ...]:
 
 def read_text(name: str, folder: Path) -> str:
     """A text file beside the YAML, in UTF-8."""
-    path = folder / name
     try:
-        return path.read_bytes().decode("utf-8-sig")  # line ends stay as they are
+        return _bytes(name, folder).decode("utf-8-sig")  # line ends stay as they are
     except UnicodeDecodeError as error:
         raise SourceFault(f"{name} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def _bytes(name: str, folder: Path) -> bytes:
+    try:
+        return (folder / name).read_bytes()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         beside = [p.name for p in folder.iterdir() if p.is_file()]
         found = get_close_matches(Path(name).name, beside, n=1)
@@ -60,18 +64,6 @@ def columns(rows: Iterable[Row]) -> set[str]:
     for row in rows:
         common = set(row) if common is None else common & set(row)
     return common or set()
-
-
-def fill(prompt: str, row: Row) -> str:
-    """The prompt with each {{column}} replaced by its value, once and without logic.
-
-    What a value contains is only text: `{{...}}` inside it is left as it stands.
-    """
-    return PLACE.sub(lambda place: _as_text(row[place[1]]), prompt)
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _csv(text: str, name: str) -> Iterable[Row]:
@@ -110,11 +102,30 @@ def _jsonl(text: str, name: str) -> Iterable[Row]:
         yield value
 
 
+def _parquet(content: bytes, name: str) -> Iterable[Row]:
+    # Loaded here: it is large, and most studies read text.
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(pyarrow.BufferReader(content))
+        rows = table.to_pylist()
+    except (pyarrow.ArrowException, ValueError) as error:
+        raise SourceFault(f"{name}: not parquet: {str(error)[:120]}") from None
+    for number, row in enumerate(rows, start=1):
+        if not is_finite(row):
+            raise SourceFault(
+                f"{name} row {number}: only texts, finite numbers, true, false, null and lists or "
+                f"mappings of them can be inputs, saw {row!r:.80}"
+            )
+        yield row
+
+
 def is_finite(value: Any) -> bool:
     """Whether JSON can say this: infinities and NaN are no data."""
     try:
         json.dumps(value, allow_nan=False)
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return True
 

@@ -1,42 +1,29 @@
-"""From a YAML file to a study that can be played, in two steps.
+"""From a YAML file to a study: everything that is only text is read and checked, no code runs.
 
-`load` reads and checks everything that is only text and runs no code; `connect` imports the
-functions that the file names. Only what passed the first step is trusted with the second.
+What passed here is trusted by `connect`, which imports functions and makes models.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
 from bestpolicy import designs
-from bestpolicy.config import matrix
-from bestpolicy.config.calls import CallFault, resolve
+from bestpolicy.config import judging, matrix
 from bestpolicy.config.faults import NOT_YET, from_pydantic, near
 from bestpolicy.config.features import features
+from bestpolicy.config.judging import JUDGES, strangers
 from bestpolicy.config.places import Fault, FaultyFile, Keys, Page, read
 from bestpolicy.config.schema import PolicyEntry, StudySection
-from bestpolicy.config.sources import (
-    PLACE,
-    Row,
-    SourceFault,
-    columns,
-    fill,
-    is_finite,
-    read_rows,
-    read_text,
-)
+from bestpolicy.config.sources import SourceFault, columns, is_finite, read_rows, read_text
 from bestpolicy.core.nouns import Array, ConfigError
 from bestpolicy.core.strengths import Structure
-from bestpolicy.llm.scripted import echo
-
-Answer = Callable[[Row], str]
+from bestpolicy.llm.models import Named
+from bestpolicy.llm.prompts import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +37,16 @@ class Policy:
     @property
     def definition(self) -> dict[str, Any]:
         """What makes this policy itself: another definition is another policy."""
-        return self.section.model_dump(exclude={"id", "matrix"}, exclude_none=True)
+        left_out = {"id", "matrix", "api_key_env"}
+        return self.section.model_dump(exclude=left_out, exclude_none=True)
+
+    @property
+    def named(self) -> Named | None:
+        """The model that answers for it, if one does."""
+        section = self.section
+        if section.model is None:
+            return None
+        return Named(section.model, section.base_url, section.api_key_env, section.adapter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,15 @@ class StudyFile:
     def definition(self) -> dict[str, Any]:
         """What the answers depend on besides the study's own settings."""
         policies = {policy.id: policy.definition for policy in self.policies}
-        return {"policies": policies, "judge": self.section.judge.model_dump()}
+        judge = self.section.judge.model_dump(
+            exclude={"canaries": True, "human": {"queue"}, "llm": {"api_key_env"}},
+            exclude_none=True,
+        )
+        return {"policies": policies, "judge": judge}
+
+    @property
+    def judge_kind(self) -> str:
+        return next(kind for kind in JUDGES if getattr(self.section.judge, kind) is not None)
 
     @property
     def features(self) -> Array | None:
@@ -109,14 +113,6 @@ class StudyFile:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Players:
-    """The functions of a study: who answers, and who says which answer is better."""
-
-    answers: Mapping[str, Answer]
-    judge: Callable[[Row, str, str], object]
-
-
 def load(path: str) -> StudyFile:
     """The study that this file describes; FaultyFile lists everything that is wrong with it."""
     page = read(path)
@@ -124,7 +120,9 @@ def load(path: str) -> StudyFile:
         section = StudySection.model_validate(_plain_budget(page.data))
     except ValidationError as error:
         raise FaultyFile(path, from_pydantic(page, error)) from None
-    found, faults = matrix.entries(page, list(section.policies))
+    played = section.judge.replay is None
+    found, faults = matrix.entries(page, list(section.policies), played=played)
+    faults += judging.judge(page, section)
     rows, row_faults = _rows(page, section)
     faults += row_faults
     known = None if row_faults else columns(rows or ())
@@ -143,6 +141,8 @@ def load(path: str) -> StudyFile:
     database, store_faults = _database(page, section)
     faults += store_faults
     faults += _cluster(page, section, rows)
+    section, more = judging.checks(page, section, known)
+    faults += more + judging.constraints(page, section)
     if not faults:
         faults += _impossible(page, section, len(policies), rows)
     if faults:
@@ -152,35 +152,6 @@ def load(path: str) -> StudyFile:
     if faults := _structure(file):
         raise FaultyFile(path, faults)
     return file
-
-
-def connect(file: StudyFile) -> Players:
-    """Import the functions that the file names."""
-    folder, faults = file.page.folder, list[Fault]()
-
-    def function(keys: Keys, name: str, arguments: tuple[str, ...]) -> Callable[..., Any] | None:
-        try:
-            return resolve(name, folder, arguments)
-        except CallFault as error:
-            faults.append(file.page.fault(keys, str(error)))
-            return None
-
-    answers: dict[str, Answer | None] = {}
-    for policy in file.policies:
-        call = policy.section.call
-        answers[policy.id] = (
-            function((*policy.keys, "call"), call, ("row",))
-            if call is not None
-            else partial(_echo, policy.section.prompt or "", policy.section.max_tokens)
-        )
-    judge = function(("judge", "call"), file.section.judge.call, ("row", "left", "right"))
-    if faults:
-        raise FaultyFile(file.page.path, faults)
-    return Players(cast("Mapping[str, Answer]", answers), cast("Callable[..., object]", judge))
-
-
-def _echo(prompt: str, max_tokens: int | None, row: Row) -> str:
-    return echo(fill(prompt, row), max_tokens=max_tokens)
 
 
 def _plain_budget(data: dict[str, Any]) -> dict[str, Any]:
@@ -212,22 +183,21 @@ def _rows(page: Page, section: StudySection) -> tuple[tuple[Row, ...] | None, li
 def _with_prompt(
     page: Page, entry: matrix.Entry, known: set[str] | None
 ) -> tuple[Policy, list[Fault]]:
-    section, prompt, where = entry.section, entry.section.prompt, ""
-    if prompt is not None and prompt.startswith("file://"):
-        where = f"in {prompt.removeprefix('file://')}: "
-        try:
-            prompt = read_text(prompt.removeprefix("file://"), page.folder)
-        except SourceFault as error:
-            return Policy(entry.id, entry.keys, section), [
-                page.fault(entry.prompt_keys, str(error))
-            ]
-        section = section.model_copy(update={"prompt": prompt})
-    faults = []
-    for column in dict.fromkeys(PLACE.findall(prompt or "")):
-        if known is not None and column not in known:
-            allowed = ", ".join(sorted(known)) if known else "none, as the study has no inputs"
-            message = f"{where}no column {column!r} in inputs; columns: {allowed}"
-            faults.append(page.fault(entry.prompt_keys, message + near(column, known)))
+    """The policy with its texts read from their files."""
+    section, faults = entry.section, list[Fault]()
+    for name in ("prompt", "system"):
+        text, where, place = getattr(section, name), "", entry.place(name)
+        if text is None:
+            continue
+        if text.startswith("file://"):
+            where = f"in {text.removeprefix('file://')}: "
+            try:
+                text = read_text(text.removeprefix("file://"), page.folder)
+            except SourceFault as error:
+                faults.append(page.fault(place, str(error)))
+                continue
+            section = section.model_copy(update={name: text})
+        faults += [page.fault(place, where + wrong) for wrong in strangers(text, known)]
     return Policy(entry.id, entry.keys, section), faults
 
 

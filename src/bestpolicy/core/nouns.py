@@ -152,7 +152,7 @@ class Store(Protocol):
 
     def announce(self, verdict: Verdict[int]) -> None: ...
 
-    def changed(self, change: Any) -> None: ...  # a Change of core/roster.py
+    def changed(self, changes: Sequence[Any]) -> None: ...  # of core/roster.py
 
     def history(self, after: int = 0) -> list[tuple[int, Any]]:
         """Everything written since `after`, numbered, in the order it was committed."""

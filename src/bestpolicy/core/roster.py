@@ -16,8 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import log
 
-from bestpolicy.core.nouns import ConfigError
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -27,6 +25,7 @@ class Change:
     at: int
     policy: str
     joins: bool
+    why: str = ""  # the constraint that a leaver broke
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,6 @@ class Roster:
 
     def minus(self, policy: int, share: float) -> Roster:
         """Without one, at a share of the error budget."""
-        if len(self.policies) < 3:
-            raise ConfigError("retire: at least two policies have to stay")
         gone = self.policies.index(policy)
         rest = [place for place in range(len(self.policies)) if place != gone]
         return Roster(

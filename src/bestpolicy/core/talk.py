@@ -1,16 +1,16 @@
-"""What is said to models and judges, and what comes back.
+"""What is said to models, and what comes back.
 
-    Prompt ──complete──► Reply | Failed        row, two answers ──judge──► Judged
+    Prompt ──complete──► Reply | Failed
 
 A failed call is a `Failed` with its reason and never a text: nothing that went wrong can be
-mistaken for an answer. `complete` and `judge` are called from many threads at once.
+mistaken for an answer. `complete` is called from many threads at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 MAX_TOKENS = 512  # of an answer, where nobody says otherwise: what has no bound has no price
 
@@ -71,18 +71,3 @@ class Model(Protocol):
         """The most that one try can cost; None when no price is known."""
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What a judge says of two answers: the first one's share, or None with the reason."""
-
-    share: float | None
-    said: str = ""
-    calls: tuple[Reply | Failed, ...] = ()
-
-
-class Judge(Protocol):
-    """Whoever says which of two answers is better."""
-
-    def judge(self, row: Mapping[str, Any], first: str, second: str, seed: int) -> Judged: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,8 @@ from bestpolicy.core.likelihood import MISFIT_SHARE
 from bestpolicy.core.nouns import Interval, Outcome, Standing, Verdict
 from bestpolicy.core.roster import Change
 from bestpolicy.core.watch import FALSE_ALARM, Doubt
+from bestpolicy.llm.canaries import Canaries
+from bestpolicy.store.calls import Account
 
 SAYS = {
     "drift": "the judge has changed: answers to the same pairs are not what they were, as seen "
@@ -24,6 +26,15 @@ SAYS = {
     "lateness": "answers that come late say other things than those that come at once, as seen "
     "{after}. Evidence reads answers in the order of asking, so this does no harm unless the late "
     "ones are given up",
+}
+
+CANARY = {
+    "null": "the judge prefers a canned sentence to real answers: it wins {c.share.value:.0%} "
+    "[{c.share.low:.0%}, {c.share.high:.0%}] of {c.n} (a false alarm in at most 1% of studies); "
+    "this judge does not see quality",
+    "injected": "the judge obeys instructions inside answers: an answer that asks for it wins "
+    "{c.share.value:.0%} [{c.share.low:.0%}, {c.share.high:.0%}] of {c.n} against itself (a false "
+    "alarm in at most 1% of studies); a policy could win by asking for it",
 }
 
 
@@ -53,6 +64,28 @@ class Pair:
         if share is None:
             return Pair(self.share, self.n, self.lost + 1)
         return Pair(self.share + share, self.n + 1, self.lost)
+
+
+LIMIT_ALARM = 0.01  # chance that a policy which keeps to all constraints is ever taken out
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How a policy stands with one constraint."""
+
+    policy: str
+    metric: str
+    most: float
+    mean: float
+    n: int
+    evidence: float  # log e-value that the mean is above `most`
+    broken: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.policy} breaks a constraint: {self.metric} is {self.mean:.4g} over {self.n:,} "
+            f"answers, above {self.most:g} (wrong at most {LIMIT_ALARM:.0%} of the time)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +119,42 @@ class Snapshot:
     record_hash: str
     calls: int | None  # of policies and judge in this process; None when it played nothing
     seconds: float
+    accounts: Mapping[tuple[str, str], Account] = field(default_factory=dict)
+    kept: tuple[Kept, ...] = ()  # each policy under each constraint
+    canaries: tuple[Canaries, ...] = ()
+    halted: str = ""  # why the run stopped, besides what the study says
+    priced: bool = True  # whether every model's price is known
+    reserved: float = 0.0  # dollars of calls whose end nobody knows
+
+    @property
+    def usd(self) -> float | None:
+        """Dollars spent on behalf of this study; None when a price is not known."""
+        if not self.priced:
+            return None
+        return self.reserved + sum(
+            sum(account.usd) + account.failed_usd for account in self.accounts.values()
+        )
+
+    @property
+    def tokens(self) -> int:
+        return sum(account.tokens for account in self.accounts.values())
+
+    @property
+    def tries(self) -> int:
+        """Calls of models and of policies' functions, each try counted."""
+        return sum(account.tries for account in self.accounts.values())
+
+    def account(self, policy: str) -> Account | None:
+        """What the calls of this policy came to."""
+        return self.accounts.get(("policy", policy))
+
+    def failure_rate(self, policy: str) -> Interval | None:
+        """The share of a policy's calls that had no answer."""
+        account = self.account(policy)
+        if account is None or not account.ends:
+            return None
+        alpha = (1 - self.confidence) / len(self.policies)
+        return share_interval(float(account.failed), float(account.answered), alpha)
 
     @property
     def lost(self) -> int:
@@ -154,6 +223,8 @@ class Snapshot:
             f"{change.policy} joined at duel {change.at:,}; to refute it takes more, as it came "
             "with a small share of the error budget"
             if change.joins
+            else f"{change.policy} left at duel {change.at:,}: {change.why}"
+            if change.why
             else f"{change.policy} left at duel {change.at:,}; the verdict is about the others, "
             "and a proof takes more, at a small share of the error budget"
             for change in self.changes
@@ -188,11 +259,52 @@ class Snapshot:
                 f"{self.lost} duels have no answer and count at their worst; a loss that depends "
                 "on the outcome cannot be seen in the record"
             )
+        told += self._failures()
+        told += [str(kept) for kept in self.kept if kept.broken and kept.policy not in self.left]
+        told += [
+            CANARY[canaries.kind].format(c=canaries)
+            for canaries in self.canaries
+            if canaries.raised
+        ]
+        if self.reserved:
+            told.append(
+                f"calls worth up to ${self.reserved:.4g} were under way when a run was killed; "
+                "nobody knows whether they were charged, so they count as spent"
+            )
+        if self.halted:
+            told.append(self.halted)
         if self.verdict.kind == "undecided" and self.in_flight:
             told.append(
                 f"{self.in_flight} duels are asked and not answered; run again to play them"
             )
         return told
+
+    def _failures(self) -> list[str]:
+        """Policies that fail more often than others, and what that could hide."""
+        rates = {p: rate for p in self.policies if (rate := self.failure_rate(p)) is not None}
+        if len(rates) < 2:
+            return []
+        worst = max(rates, key=lambda p: rates[p].low)
+        best = min(rates, key=lambda p: rates[p].high)
+        if rates[worst].low <= rates[best].high:
+            return []
+        a, b = rates[worst], rates[best]
+        place = self.policies.index(worst)
+        pair = self.pairs.get((place, self.rival(place) or 0), Pair())
+        many = pair.n + pair.lost
+        hides = (
+            f"; its share against {self.policies[self.rival(place) or 0]} would be between "
+            f"{pair.share / many:.1%} and {(pair.share + pair.lost) / many:.1%} whatever the "
+            "missing answers were"
+            if many
+            else ""
+        )
+        said = (
+            f"calls of {worst} fail more often than those of {best}: {a.value:.1%} [{a.low:.1%}, "
+            f"{a.high:.1%}] against {b.value:.1%} [{b.low:.1%}, {b.high:.1%}]{hides}; no failure "
+            "counts as a loss, and the evidence takes each at its worst"
+        )
+        return [said]
 
 
 def _both_orders(feedback: str) -> tuple[float, float] | None:

@@ -23,7 +23,14 @@ def as_json(at: Snapshot) -> dict[str, Any]:
     return {
         "verdict": verdict_json(at.verdict),
         "policies": [_policy(at, i) for i in range(len(at.policies))],
-        "cost": {"usd": None, "calls": at.calls, "tokens": None, "seconds": round(at.seconds, 3)},
+        "cost": {
+            "usd": at.usd,
+            "calls": at.tries,
+            "tokens": at.tokens,
+            "seconds": round(at.seconds, 3),
+            "calls_now": at.calls,
+            "usd_of_unknown_end": at.reserved,
+        },
         "judge": {
             "position_bias": None if judge.position is None else judge.position.value - 0.5,
             "position_bias_interval": _minus_half(judge.position),
@@ -39,13 +46,40 @@ def as_json(at: Snapshot) -> dict[str, Any]:
                 }
                 for doubt in at.doubts
             },
+            "canaries": {
+                canaries.kind: {
+                    "share": canaries.share.value,
+                    "share_interval": _bounds(canaries.share),
+                    "asked": canaries.n,
+                    "log_evidence": canaries.evidence,
+                    "raised": canaries.raised,
+                }
+                for canaries in at.canaries
+            },
         },
         "warnings": at.warnings(),
         "changes": [
-            {"policy": change.policy, "joins": change.joins, "from_duel": change.at}
+            {
+                "policy": change.policy,
+                "joins": change.joins,
+                "from_duel": change.at,
+                "why": change.why or None,
+            }
             for change in at.changes
         ],
         "study": {"name": at.name, "hash": at.hash, "seed": at.seed},
+        "constraints": [
+            {
+                "policy": kept.policy,
+                "metric": kept.metric,
+                "max": kept.most,
+                "mean": kept.mean,
+                "answers": kept.n,
+                "log_evidence_above": _finite(kept.evidence),
+                "broken": kept.broken,
+            }
+            for kept in at.kept
+        ],
         "progress": {
             "leader": at.policies[at.standing.leader],
             "forecast": _finite(at.standing.forecast),
@@ -187,6 +221,23 @@ def _policy(at: Snapshot, i: int) -> dict[str, Any]:
         "strongest_rival": None if rival is None else at.policies[rival],
         "share_against_rival": _value(share),
         "share_against_rival_interval": _bounds(share),
+        "cost": _cost(at, at.policies[i]),
+    }
+
+
+def _cost(at: Snapshot, policy: str) -> dict[str, Any] | None:
+    """What a policy's calls came to; None if it was never called."""
+    account = at.account(policy)
+    if account is None:
+        return None
+    return {
+        "answers": account.answered,
+        "failed": account.failed,
+        "failure_rate_interval": _bounds(at.failure_rate(policy)),
+        "reasons": dict(account.reasons.most_common(10)),
+        "usd": sum(account.usd) + account.failed_usd if at.priced else None,
+        "seconds": sum(account.seconds),
+        "tokens": account.tokens,
     }
 
 

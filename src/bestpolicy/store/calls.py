@@ -45,8 +45,7 @@ class Account:
 
     usd: array[float] = field(default_factory=lambda: array("d"))  # of each answer
     seconds: array[float] = field(default_factory=lambda: array("d"))
-    duels: array[int] = field(default_factory=lambda: array("q"))  # that each was made for
-    failed_duels: set[int] = field(default_factory=set)
+    ends: array[float] = field(default_factory=lambda: array("d"))  # 1 for a call that failed
     failed_usd: float = 0.0
     tokens: int = 0
     tries: int = 0
@@ -55,6 +54,10 @@ class Account:
     @property
     def answered(self) -> int:
         return len(self.usd)
+
+    @property
+    def failed(self) -> int:
+        return len(self.ends) - len(self.usd)
 
 
 class Calls:
@@ -131,9 +134,10 @@ class Calls:
                     found[key] = _reply(row)
         return found
 
-    def each(self, role: Role) -> Iterator[tuple[Ask, Reply]]:
-        """Every answer in the order it came, texts and all, read as they are asked for."""
-        last = 0
+    def each(self, role: Role, *, after: int = 0) -> Iterator[tuple[int, Ask, Reply]]:
+        """Every answer since call `after`, numbered, in the order it came; texts are read a few
+        at a time."""
+        last = after
         while True:
             with self._commits.lock, file.plainly(self._commits.path):
                 rows = self._commits.db.execute(
@@ -141,7 +145,7 @@ class Calls:
                     " AND state = 'answered' AND seq > ? ORDER BY seq LIMIT 256",
                     (self._study, role, last),
                 ).fetchall()
-                answers = [(Ask(row[2], row[5], row[6], row[7]), _reply(row)) for row in rows]
+                answers = [(row[0], Ask(row[2], *row[5:8]), _reply(row)) for row in rows]
             yield from answers
             if not rows:
                 return
@@ -153,11 +157,11 @@ class Calls:
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         rows = db.execute(
-            "SELECT seq, state, settles, duel, role, who, usd, seconds, tokens_in + tokens_out,"
+            "SELECT seq, state, settles, role, who, usd, seconds, tokens_in + tokens_out,"
             " failures FROM call WHERE study = ? AND seq > ? ORDER BY seq",
             (self._study, self._read_to),
         )
-        for seq, state, settles, duel, role, who, usd, seconds, tokens, failures in rows:
+        for seq, state, settles, role, who, usd, seconds, tokens, failures in rows:
             self._read_to = seq
             if state == "reserved":
                 self._open[seq] = usd
@@ -172,10 +176,9 @@ class Calls:
             if state == "answered":
                 account.usd.append(usd)
                 account.seconds.append(seconds)
-                account.duels.append(duel)
             else:
-                account.failed_duels.add(duel)
                 account.failed_usd += usd
+            account.ends.append(float(state != "answered"))
 
     def _add(
         self, db: sqlite3.Connection, ask: Ask, state: str, settles: int, end: Reply | Failed

@@ -28,8 +28,8 @@ class MemoryStore:
     def announce(self, verdict: Verdict[int]) -> None:
         self._append((verdict,))
 
-    def changed(self, change: Change) -> None:
-        self._append((change,))
+    def changed(self, changes: Sequence[Change]) -> None:
+        self._append(changes)
 
     def history(self, after: int = 0) -> list[tuple[int, Event]]:
         return self._events[after:]

@@ -129,7 +129,8 @@ def _fields(event: Event) -> dict[str, Any]:
         case Outcome():
             return {"scores": event.scores, "cost": event.cost, "feedback": event.feedback}
         case Change():
-            return {"at": event.at, "policy": event.policy, "joins": event.joins}
+            told = {"at": event.at, "policy": event.policy, "joins": event.joins}
+            return told | ({"why": event.why} if event.why else {})
         case Verdict():
             fields = {
                 "kind": event.kind,

@@ -52,8 +52,8 @@ class SqliteStore:
     def announce(self, verdict: Verdict[int]) -> None:
         self._write((verdict,))
 
-    def changed(self, change: Change) -> None:
-        self._write((change,))
+    def changed(self, changes: Sequence[Change]) -> None:
+        self._write(changes)
 
     def history(self, after: int = 0) -> list[tuple[int, Event]]:
         commits = self._commits

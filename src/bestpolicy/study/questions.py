@@ -36,7 +36,7 @@ class Questions:
         """Up to n of the next questions."""
         record = self._record
         first = len(record.asked)
-        if record.over or not (n := self._budget.room(first, n)):
+        if record.over or not (n := self._budget.room(first, n, record.paid)):
             return []
         # To the design everything past the folded answers is pending, told or not: what it asks
         # may then not depend on which answers came early.
@@ -67,7 +67,7 @@ class Questions:
     def why_over(self) -> str | None:
         """Why an undecided study asks no more, in words; None if it does."""
         inputs = self._inputs
-        spent = self._budget.spent(len(self._record.asked))
+        spent = self._budget.spent(len(self._record.asked), self._record.paid)
         if spent is None and inputs is not None and inputs.a_pair_has_had_all and not self.plan(1):
             return (
                 f"the inputs are used up, as the pair to compare next has met all "

@@ -23,7 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from bestpolicy.core.nouns import Comparison, ConfigError, Design, Outcome, Standing, Verdict
+from bestpolicy.core.nouns import (
+    Comparison,
+    ConfigError,
+    Design,
+    Kind,
+    Outcome,
+    Standing,
+    Verdict,
+)
 from bestpolicy.core.roster import Change, Roster, share_of
 from bestpolicy.core.watch import DOUBTS, FALSE_ALARM, Doubt, Watch
 
@@ -34,6 +42,7 @@ REPEATS = (
     "the answers of a pair repeat each other more than separate answers would, so that evidence "
     "cannot be counted: tell which inputs belong together (cluster), or ask about different ones"
 )
+ALL_BREAK = "every policy is proven to break a constraint"
 
 # Of a roster, and after how many of the answers that it reads each policy came.
 Make = Callable[[Roster, tuple[int, ...]], Design[Any]]
@@ -71,7 +80,9 @@ class Reading:
         """Fold answers in as far as the first that decides."""
         while not self.over:
             if self.changes and self.changes[0][0].at <= self.told:
-                self._turn(*self.changes.pop(0), answers)
+                # Those that are due together count together: all may leave at once.
+                while self.changes and self.changes[0][0].at <= self.told:
+                    self._turn(*self.changes.pop(0), answers)
             elif (outcome := answers.get(self.told)) is not None:
                 self._fold(outcome)
                 self._watch(outcome, late)
@@ -93,7 +104,8 @@ class Reading:
         if self.kept == 0:
             raise ConfigError("reserve is 0: nothing is kept for policies that join or leave")
         roster = self._changed(change, number)
-        self.make(roster, roster.joined)
+        if len(roster.policies) > 1:
+            self.make(roster, roster.joined)
 
     def doubted(self) -> list[Doubt]:
         """Each doubt, raised or not."""
@@ -104,7 +116,7 @@ class Reading:
 
     def standing(self, known: int) -> Standing:
         """The design's, by the numbers of all policies ever known."""
-        here, policies = self.design.standing(self.state), list(self.roster.policies)
+        here, policies = self.design.standing(self.state), list(self._compared)
         if policies == list(range(known)):
             return here
         alive, evidence = np.zeros(known, np.bool_), np.zeros(known)
@@ -129,6 +141,9 @@ class Reading:
 
     def _begin(self, answers: Sequence[Outcome]) -> None:
         """Read these answers, which came since evidence counts, from the first on."""
+        if len(self.roster.policies) < 2:  # nobody is left to be compared with
+            return
+        self._compared = self.roster.policies
         seats = [(o.comparison.id, self._seat(o)) for o in answers]
         read = [(number, seat) for number, seat in seats if seat is not None]
         joined = tuple(
@@ -147,6 +162,8 @@ class Reading:
 
     def _seat(self, outcome: Outcome) -> Outcome | None:
         """The same by places in the design; None if it is about a policy that left."""
+        if len(self.roster.policies) < 2:
+            return None
         if self._everybody:
             return outcome if max(outcome.comparison.arms) < len(self.roster.policies) else None
         seats = self.seated((outcome.comparison,))
@@ -181,9 +198,21 @@ class Reading:
     def _peaks(self) -> dict[str, float]:
         return {about: max(e, self.watch.highest[about]) for about, e in self._highest.items()}
 
+    def _alone(self, found: Verdict[int]) -> Verdict[int]:
+        """All but one, or all, have left because of a constraint."""
+        policies = self.roster.policies
+        kind: Kind = "winner" if policies else "infeasible"
+        reason = "every other policy breaks a constraint" if policies else ALL_BREAK
+        last = policies[0] if policies else None
+        return replace(
+            found, kind=kind, policy=last, survivors=policies, comparisons=self.told, reason=reason
+        )
+
     def _verdict(self) -> Verdict[int]:
         policies = self.roster.policies
         found = self.design.verdict(self.state)
+        if len(policies) < 2:
+            return self._alone(found)
         if not self._everybody:
             found = replace(
                 found,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bestpolicy.core.nouns import Comparison, ConfigError, Outcome, Store, StoreError, Verdict
 from bestpolicy.core.roster import Change
-from bestpolicy.duel import nearest
+from bestpolicy.core.shares import nearest
 from bestpolicy.inputs import Inputs
 from bestpolicy.store import AlreadyAsked
 from bestpolicy.store.rows import Event
@@ -31,6 +31,7 @@ class Record:
         self.answers: dict[int, Outcome] = {}  # by id
         self.late: set[int] = set()  # answered after a later question was
         self.counts = [[0, 0, 0] for _ in names]  # wins, ties, losses
+        self.paid = 0.0  # dollars that the answers have cost
         self.announced = False
         self.reading = begin()
         self._begin = begin
@@ -66,24 +67,41 @@ class Record:
         self.catch_up()
         return True
 
-    def change(self, policy: str, *, joins: bool) -> None:
-        """Put on record that a policy joins or leaves; what cannot be is refused before."""
+    def joins(self, policy: str) -> None:
+        """Put on record that a policy joins; what cannot be is refused before."""
+        here = self._here()
+        if policy in self.names:
+            left = "" if policy in here else ", and left: give it another name"
+            raise ConfigError(f"add: {policy!r} is in the study already{left}")
+        self._change((Change(len(self.changes), len(self.asked), policy, True),))
+
+    def leave(self, policies: Sequence[str], why: str) -> None:
+        """Put on record that these leave, all at once; what cannot be is refused before."""
+        here = self._here()
+        for policy in policies:
+            if policy not in here:
+                raise ConfigError(
+                    f"retire: {policy!r} is not compared; these are: {', '.join(here)}"
+                    f"{nearest(policy, here)}"
+                )
+        if not why and len(here) - len(set(policies)) < 2:
+            raise ConfigError("retire: at least two policies have to stay")
+        at, first = len(self.asked), len(self.changes)
+        self._change([Change(first + i, at, one, False, why) for i, one in enumerate(policies)])
+
+    def _here(self) -> list[str]:
+        """Who is compared, as far as all that is on record."""
         self.catch_up()
         if self.over:
             raise ConfigError("the study is decided: start a new one to compare more policies")
+        return [self.names[i] for i in self.reading.ahead(self.answers).roster.policies]
+
+    def _change(self, changes: Sequence[Change]) -> None:
         reading = self.reading.ahead(self.answers)
-        here = [self.names[i] for i in reading.roster.policies]
-        if joins and policy in self.names:
-            left = "" if policy in here else ", and left: give it another name"
-            raise ConfigError(f"add: {policy!r} is in the study already{left}")
-        if not joins and policy not in here:
-            raise ConfigError(
-                f"retire: {policy!r} is not compared; these are: {', '.join(here)}"
-                f"{nearest(policy, here)}"
-            )
-        change = Change(len(self.changes), len(self.asked), policy, joins)
-        reading.tried(change, len(self.names) if joins else self.names.index(policy))
-        self.store.changed(change)
+        for change in changes:
+            known = len(self.names) if change.joins else self.names.index(change.policy)
+            reading.tried(change, known)
+        self.store.changed(changes)
         self.catch_up()
 
     def replay(self) -> list[tuple[Verdict[int], Verdict[int]]]:
@@ -117,6 +135,7 @@ class Record:
         if isinstance(event, Outcome):
             number = event.comparison.id
             self.answers[number] = event
+            self.paid += event.cost
             if number < self._newest:
                 self.late.add(number)
             self._newest = max(self._newest, number)

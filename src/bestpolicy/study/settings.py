@@ -10,8 +10,8 @@ from typing import Any, cast
 from bestpolicy import designs
 from bestpolicy.core.nouns import Array, ConfigError, Design
 from bestpolicy.core.roster import Roster
+from bestpolicy.core.shares import nearest
 from bestpolicy.core.strengths import Structure
-from bestpolicy.duel import nearest
 from bestpolicy.inputs import Inputs
 from bestpolicy.study.reading import SPARE, Make
 
@@ -26,17 +26,20 @@ class Budget:
 
     comparisons: int | None = None
     minutes: float | None = None
+    usd: float | None = None
     # A clock that is never set back; it counts from the opening.
     opened: float = field(default_factory=time.monotonic)
 
-    def room(self, asked: int, wanted: int) -> int:
+    def room(self, asked: int, wanted: int, paid: float) -> int:
         """How many of the wanted duels may still be asked."""
-        if self.spent(asked) is not None:
+        if self.spent(asked, paid) is not None:
             return 0
         return wanted if self.comparisons is None else min(wanted, self.comparisons - asked)
 
-    def spent(self, asked: int) -> str | None:
-        """What is spent, in words, or None."""
+    def spent(self, asked: int, paid: float) -> str | None:
+        """What is spent, in words, or None; `paid` is what the answers told have cost."""
+        if self.usd is not None and paid >= self.usd:
+            return f"the budget of ${self.usd:g} is spent"
         if self.comparisons is not None and asked >= self.comparisons:
             return f"the budget of {self.comparisons} comparisons is spent"
         if self.minutes is not None and time.monotonic() - self.opened >= 60 * self.minutes:
@@ -182,19 +185,17 @@ def budget_of(budget: object) -> Budget:
     for limit in budget:
         if limit not in BUDGETS:
             raise ConfigError(
-                f"budget: {limit!r} is no limit; comparisons and minutes are"
+                f"budget: {limit!r} is no limit; comparisons, minutes and usd are"
                 f"{nearest(limit, BUDGETS)}"
             )
-    if budget.get("usd") is not None:
-        raise ConfigError(
-            "budget: usd cannot be kept, as no policy of this version has a known price that could "
-            "be reserved before it is spent: limit comparisons or minutes"
-        )
     comparisons, minutes = budget.get("comparisons"), budget.get("minutes")
     if minutes is not None and not (_is_number(minutes) and 0 < minutes < float("inf")):
         raise ConfigError(f"budget: minutes must be a finite number above 0, saw {minutes!r}")
+    usd = budget.get("usd")
+    if usd is not None and not (_is_number(usd) and 0 < usd < float("inf")):
+        raise ConfigError(f"budget: usd must be a finite number above 0, saw {usd!r}")
     return Budget(
-        None if comparisons is None else whole("budget: comparisons", comparisons, 1), minutes
+        None if comparisons is None else whole("budget: comparisons", comparisons, 1), minutes, usd
     )
 
 

@@ -20,12 +20,14 @@ from bestpolicy.core.nouns import (
     Design,
     Outcome,
     Standing,
+    Store,
     StoreError,
     Verdict,
 )
 from bestpolicy.core.roster import Change, Roster
+from bestpolicy.core.shares import Winner, share
 from bestpolicy.core.watch import Doubt
-from bestpolicy.duel import Duel, Tally, Winner, share
+from bestpolicy.duel import Duel, Tally
 from bestpolicy.store import open_store
 from bestpolicy.store.rows import body, digest
 from bestpolicy.study.questions import Questions
@@ -59,8 +61,8 @@ class Study:
     - `trust_structure`: proofs may rest on the structure, which needs far fewer duels; every
       verdict then says "if the structure holds", and a test withdraws it when it does not.
     - `design`: what to compare next, by name, or any `Design` of your own.
-    - `budget`: a number of comparisons, or {"comparisons": n, "minutes": m}; minutes count from
-      the opening. A stored study may be opened with another budget, and with no other change.
+    - `budget`: a number of comparisons, or {"comparisons": n, "minutes": m, "usd": d}; minutes
+      count from the opening, dollars are the costs told. It is all that may change later.
     - `inputs`: rows (texts or mappings) that duels are about. Each pair of policies meets each
       row at most once, so that answers are not repeats of each other; when the pair to compare
       next has met all rows, the study ends undecided. `reuse_inputs=True` draws rows
@@ -70,8 +72,7 @@ class Study:
     - `sentinels`: the share of duels that ask an earlier pair once more, to notice a judge who
       changes; 0.05 is a good one for people and for models behind an API.
     - `reserve`: the share of the error budget kept for policies that join or leave later.
-    - `store`: "sqlite:///file.db" keeps the record and resumes from it; None forgets.
-    - `name`: one store may hold several studies.
+    - `store`: "sqlite:///file.db" keeps the record of each `name` and resumes it; None forgets.
     """
 
     def __init__(
@@ -142,6 +143,11 @@ class Study:
         return cls(**load(str(path)).settings())
 
     @property
+    def store(self) -> Store:
+        """Where the record is."""
+        return self._record.store
+
+    @property
     def policies(self) -> tuple[str, ...]:
         """Every policy that is or was compared."""
         return tuple(self._record.names)
@@ -177,13 +183,14 @@ class Study:
         """A policy joins from the next duel on. What is known of the others stands; to refute the
         newcomer takes more, as its share of the error budget is a small one (`reserve`)."""
         with self._lock:
-            self._record.change(text("add: a policy's name", policy), joins=True)
+            self._record.joins(text("add: a policy's name", policy))
 
-    def retire(self, policy: str) -> None:
-        """A policy leaves: the verdict will be about the others. The answers among them are read
-        again at a small share of the error budget (`reserve`), so that a proof takes more."""
+    def retire(self, *policies: str, why: str = "") -> None:
+        """Policies leave: the verdict will be about the others. The answers among them are read
+        again at a small share of the error budget (`reserve`), so that a proof takes more. With
+        `why`, the constraint that they break, even the last may leave."""
         with self._lock:
-            self._record.change(policy, joins=False)
+            self._record.leave(policies, why)
 
     def changes(self) -> list[Change]:
         """Who has joined or left, and from which duel on."""
@@ -300,7 +307,7 @@ class Study:
     ) -> None:
         if not (isfinite(cost) and cost >= 0):
             raise ConfigError(f"cost must be a finite number from 0 up, saw {cost!r}")
-        comparison = self._question(duel)
+        comparison = self.question(duel)
         held = self._record.answers.get(comparison.id)
         if held is None:
             # Outside the lock, so that answers that arrive together share a commit.
@@ -313,7 +320,8 @@ class Study:
         with self._lock:
             self._record.catch_up()
 
-    def _question(self, duel: Duel | int) -> Comparison:
+    def question(self, duel: Duel | int) -> Comparison:
+        """The question that a duel is on record as, policies and input by number."""
         asked = self._record.asked
         number = whole("tell a duel or its id, which", getattr(duel, "id", duel), 0)
         if number >= len(asked):
@@ -340,4 +348,3 @@ class Study:
 
 
 def _said(scores: tuple[float, ...] | None) -> str:
-    return "never (abandoned)" if scores is None else f"{scores[0]!r} for the left"

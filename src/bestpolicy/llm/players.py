@@ -1,0 +1,51 @@
+"""Players: what answers an input on behalf of a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from bestpolicy.core.talk import MAX_TOKENS, Model, Prompt
+from bestpolicy.llm.prompts import Row, fill
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """A model under a prompt."""
+
+    model: Model
+    prompt: str
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+    def ask(self, row: Row, seed: int) -> Prompt:
+        """What the model is asked about this row."""
+        return Prompt(
+            fill(self.prompt, row),
+            system=None if self.system is None else fill(self.system, row),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens or MAX_TOKENS,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A Python function of the row."""
+
+    function: Callable[[Row], Any]
+
+
+Player = Prompted | Called
+
+
+def key_of(model: Model, prompt: Prompt, draw: str) -> str:
+    """The name of one answer: where nothing is drawn, whoever asks the same shares the answer;
+    where something is, it belongs to one `draw` and to no other."""
+    if prompt.drawn:
+        return draw
+    parts = (model.name, prompt.text, prompt.system, prompt.max_tokens, prompt.choices)
+    return f"sha256:{sha256(repr(parts).encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -1,0 +1,8 @@
+"""A configured study, played: models and functions answer, the judge compares, all is kept."""
+
+from bestpolicy.run.desk import PlayError
+from bestpolicy.run.look import constraints, snapshot
+from bestpolicy.run.open import Opened, open_study
+from bestpolicy.run.play import Played, play
+
+__all__ = ["Opened", "PlayError", "Played", "constraints", "open_study", "play", "snapshot"]

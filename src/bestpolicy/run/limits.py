@@ -1,0 +1,119 @@
+"""Constraints: what each policy must keep to on average, watched as its answers come in.
+
+A policy that is proven to break one leaves the study. Some policy that keeps to all of them is
+taken out with chance `LIMIT_ALARM` at most, over the whole study and whoever looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bestpolicy.config.schema import ConstraintSection
+from bestpolicy.core.limits import Above
+from bestpolicy.llm.checks import Check
+from bestpolicy.llm.prompts import Row
+from bestpolicy.report.snapshot import LIMIT_ALARM, Kept
+from bestpolicy.store.calls import Account, Calls
+from bestpolicy.study import Study
+
+FAIR = 2  # times the answers that refuted the others, which the last policy must have had
+
+
+class Limits:
+    """The evidence against each policy under each constraint."""
+
+    def __init__(
+        self,
+        constraints: Sequence[ConstraintSection],
+        checks: Sequence[Check | None],
+        rows: Sequence[Row] | None,
+        study: Study,
+        calls: Calls,
+    ) -> None:
+        self._constraints = constraints
+        self._checks = checks
+        self._rows = rows
+        self._study = study
+        self._calls = calls
+        self._read: dict[tuple[str, int], int] = {}
+        self._above: dict[tuple[str, int], Above] = {}
+        self._checked = 0  # the last call whose text was checked
+
+    def enforce(self) -> None:
+        """Take out whoever is proven to break a constraint."""
+        if not self._constraints or self._study.verdict().final:
+            return
+        standing = self.standing()
+        gone = {change.policy for change in self._study.changes() if not change.joins}
+        broken = [kept for kept in standing if kept.broken and kept.policy not in gone]
+        out = list(dict.fromkeys(kept.policy for kept in broken))
+        stay = [p for p in self._study.policies if p not in gone and p not in out]
+        if len(stay) == 1 and out:
+            # Whom nobody is left to beat is not the winner before he had a fair chance to fail.
+            needed = FAIR * max(kept.n for kept in broken)
+            if min(kept.n for kept in standing if kept.policy == stay[0]) < needed:
+                out.pop()
+        if out:
+            why = "; ".join(str(kept) for kept in broken if kept.policy in out)
+            self._study.retire(*out, why=why)
+
+    def standing(self) -> list[Kept]:
+        """Every policy under every constraint, as far as its answers go."""
+        if not self._constraints:
+            return []
+        accounts = {
+            who: account
+            for (role, who), account in self._calls.accounts().items()
+            if role == "policy"
+        }
+        for i, constraint in enumerate(self._constraints):
+            for policy, account in accounts.items():
+                self._tell(policy, i, constraint, account)
+        self._tell_checks()
+        alpha = LIMIT_ALARM / (len(self._constraints) * len(self._study.policies))
+        return [
+            Kept(
+                policy,
+                self._constraints[i].metric,
+                self._constraints[i].max,
+                above.total / above.n if above.n else 0.0,
+                above.n,
+                above.highest,
+                above.proven(alpha),
+            )
+            for (policy, i), above in sorted(self._above.items())
+        ]
+
+    def _tell(self, policy: str, i: int, constraint: ConstraintSection, account: Account) -> None:
+        """What this policy's calls say that has not been told yet."""
+        if constraint.metric == "failure_rate" and self._checks[i] is not None:
+            return
+        values = VALUES[constraint.metric](account)
+        begin = self._read.get((policy, i), 0)
+        above = self._of(policy, i)
+        for value in values[begin:]:
+            above.tell(value)
+        self._read[policy, i] = len(values)
+
+    def _tell_checks(self) -> None:
+        """The texts that have come since, through the checks."""
+        checked = [(i, check) for i, check in enumerate(self._checks) if check is not None]
+        if not checked:
+            return
+        for number, ask, reply in self._calls.each("policy", after=self._checked):
+            self._checked = number
+            context = self._study.question(ask.duel).context
+            row = {} if self._rows is None else self._rows[context]
+            for i, check in checked:
+                self._of(ask.who, i).tell(1.0 - check(row, reply.text))
+
+    def _of(self, policy: str, i: int) -> Above:
+        limit = self._constraints[i].max
+        return self._above.setdefault((policy, i), Above(limit))
+
+
+VALUES: Mapping[str, Callable[[Account], Sequence[float]]] = {
+    "cost_usd": lambda account: account.usd,
+    "latency_s": lambda account: account.seconds,
+    "failure_rate": lambda account: account.ends,
+}

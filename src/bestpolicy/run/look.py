@@ -1,0 +1,99 @@
+"""Where a study stands, gathered from its record for the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bestpolicy.config import Players, StudyFile
+from bestpolicy.llm.canaries import KINDS, Canaries, fared
+from bestpolicy.report.snapshot import Kept, Pair, Snapshot
+from bestpolicy.run.limits import Limits
+from bestpolicy.run.open import Opened
+from bestpolicy.run.play import Played
+from bestpolicy.store.calls import Calls
+
+
+def snapshot(
+    opened: Opened,
+    *,
+    kept: Sequence[Kept] = (),
+    played: Played | None = None,
+    seconds: float = 0.0,
+    passing: bool = False,
+) -> Snapshot:
+    """Where the study stands, as reports need it; a `passing` look leaves out what takes long."""
+    study, file, calls = opened.study, opened.file, opened.calls
+    outcomes = study.outcomes()
+    pairs: dict[tuple[int, int], Pair] = {}
+    since = study.since
+    for outcome in outcomes:
+        if outcome.comparison.id < since:
+            continue
+        left, right = outcome.comparison.arms
+        for key, side in (((left, right), 0), ((right, left), 1)):
+            share = None if outcome.scores is None else outcome.scores[side]
+            pairs[key] = pairs.get(key, Pair()).plus(share)
+    return Snapshot(
+        name=study.name,
+        hash=study.hash,
+        seed=study.seed,
+        policies=tuple(study.policies),
+        confidence=file.section.decide.confidence,
+        verdict=study.verdict(),
+        standing=study.standing(),
+        tallies=tuple(study.tallies().values()),
+        pairs=pairs,
+        outcomes=tuple(outcomes),
+        doubts=tuple(study.doubts()),
+        changes=tuple(study.changes()),
+        order=file.section.judge.order if file.judge_kind in ("llm", "call") else "both",
+        budget=file.section.budget.comparisons,
+        in_flight=len(study.in_flight()),
+        record_hash="" if passing else study.record_hash(),
+        calls=None if played is None else played.calls,
+        seconds=seconds,
+        accounts={(role, who): account for (role, who), account in calls.accounts().items()},
+        kept=tuple(kept),
+        canaries=() if passing else canaries_of(calls),
+        halted="" if played is None else played.halted,
+        priced=_priced(file, calls),
+        reserved=calls.reserved(),
+    )
+
+
+def constraints(opened: Opened, players: Players | None) -> list[Kept]:
+    """How each policy stands with each constraint; checks need the players who run them."""
+    study, file, calls = opened.study, opened.file, opened.calls
+    limits = file.section.constraints
+    checks = (None,) * len(limits) if players is None else players.checks
+    plain = [
+        (limit, check)
+        for limit, check in zip(limits, checks, strict=True)
+        if limit.check is None or check is not None
+    ]
+    known = Limits([p[0] for p in plain], [p[1] for p in plain], file.rows, study, calls)
+    return known.standing()
+
+
+def canaries_of(calls: Calls) -> tuple[Canaries, ...]:
+    """How the canaries fared that were put into this study."""
+    shares: dict[str, list[float]] = {}
+    for _, ask, reply in calls.each("canary"):
+        shares.setdefault(ask.who, []).append(float(reply.text))
+    return tuple(fared(kind, shares[kind]) for kind in KINDS if kind in shares)
+
+
+def _priced(file: StudyFile, calls: Calls) -> bool:
+    """Whether what the calls cost is known: a model behind an address may have no known price."""
+    paid = {
+        policy.id
+        for policy in file.policies
+        if policy.section.model is not None and policy.section.model.startswith("openai/")
+    }
+    llm = file.section.judge.llm
+    if llm is not None and llm.model.startswith("openai/"):
+        paid.add(llm.model.removeprefix("openai/"))
+    return not any(
+        who in paid and account.answered and account.tokens and not sum(account.usd)
+        for (_, who), account in calls.accounts().items()
+    )

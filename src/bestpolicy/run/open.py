@@ -1,0 +1,50 @@
+"""A study of a file, opened where its record ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from bestpolicy.config import StudyFile
+from bestpolicy.core.nouns import StoreError
+from bestpolicy.store import SqliteStore, open_store
+from bestpolicy.store.calls import Calls
+from bestpolicy.study import Study
+
+ROOM = 1 << 20  # bytes, and for each worker:
+ROOM_EACH = 1 << 17  # what two answers, a verdict and the pages around them may take
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A study, its file and its calls."""
+
+    file: StudyFile
+    study: Study
+    calls: Calls
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.study.close()
+
+
+def open_study(file: StudyFile, *, to_play: bool = False) -> Opened:
+    """The study of this file, resumed where its record ends.
+
+    What the answers depend on is kept beside the record under a name of its own: a study whose
+    prompts or judge were changed half-way would mix the answers of two studies.
+    """
+    study = Study(**file.settings())
+    try:
+        open_store(file.store, f"{file.name}: policies and judge", file.definition).close()
+        store = study.store
+        if not isinstance(store, SqliteStore):
+            raise StoreError(f"{file.store}: a run needs a record on disk")
+        if to_play:
+            store.lay_ballast(ROOM + ROOM_EACH * file.section.workers)
+        return Opened(file, study, store.calls())
+    except BaseException:
+        study.close()
+        raise

@@ -1,0 +1,162 @@
+"""Plays a configured study: policies answer, the judge compares, the study is told.
+
+Up to `workers` duels are in flight, each in a thread of its own that also tells its answer, so
+that answers which arrive together share a commit. A duel without an answer stays open until
+another one shows that its models do answer; it is then given up, and the evidence counts it at its
+worst. When nothing answers any more the run stops, and the same command asks again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from threading import Event
+
+from bestpolicy.config import Players
+from bestpolicy.duel import Duel
+from bestpolicy.llm.judges import People
+from bestpolicy.llm.votes import Votes
+from bestpolicy.run.desk import Desk, PlayError
+from bestpolicy.run.duels import Ended, Table
+from bestpolicy.run.limits import Limits
+from bestpolicy.run.open import Opened
+from bestpolicy.study import Study
+
+PATIENCE = 8  # duels in a row without an answer, after which the models are taken to be down
+
+
+@dataclass(slots=True)
+class Played:
+    """What came of it: calls made, and why no more were made if the study would go on."""
+
+    calls: int = 0
+    halted: str = ""
+    waiting: int = 0  # duels that wait for people
+
+
+@dataclass(slots=True)
+class _Round:
+    """What is under way and what went wrong so far."""
+
+    flying: dict[Future[Ended], Duel] = field(default_factory=dict)
+    failed: list[Ended] = field(default_factory=list)  # open, until another duel is answered
+    in_a_row: int = 0
+    told: int = 0
+    waiting: int = 0
+    halted: str = ""
+    error: BaseException | None = None
+
+
+def play(
+    opened: Opened,
+    players: Players,
+    *,
+    stop: Event,
+    watch: Callable[[], object],
+) -> Played:
+    """Ask until the study is decided, out of budget or stopped, finishing what is in flight."""
+    study, file, calls = opened.study, opened.file, opened.calls
+    section = file.section
+    desk = Desk(calls, section.budget.usd)
+    limits = Limits(section.constraints, players.checks, file.rows, study, calls)
+    table = Table(study, players, desk, order=section.judge.order, canaries=section.judge.canaries)
+    earlier = _Earlier(study, players.judge)
+    patience = max(PATIENCE, 2 * section.workers)
+    now = _Round()
+    try:
+        with ThreadPoolExecutor(section.workers, thread_name_prefix="duel") as pool:
+            while True:
+                if now.error is None and not now.halted and not stop.is_set():
+                    for duel in _next(study, players, now, section.workers):
+                        context, before = earlier.of(duel)
+                        now.flying[pool.submit(table.play, duel, context, before)] = duel
+                if not now.flying:
+                    break
+                done, _ = wait(now.flying, timeout=0.25, return_when=FIRST_COMPLETED)
+                for future in done:
+                    del now.flying[future]
+                    _note(study, future, now, patience)
+                if done and now.error is None:
+                    limits.enforce()
+                watch()
+        _give_up(study, now)
+    finally:
+        desk.close()
+    if now.error is not None:
+        raise now.error
+    return Played(desk.made, now.halted, now.waiting)
+
+
+def _next(study: Study, players: Players, now: _Round, workers: int) -> list[Duel]:
+    free = workers - len(now.flying)
+    if isinstance(players.judge, People):
+        free = min(free, players.judge.queue - now.waiting - len(now.flying))
+    return study.ask(free) if free > 0 else []
+
+
+def _note(study: Study, future: Future[Ended], now: _Round, patience: int) -> None:
+    """What a duel's end means for the run."""
+    try:
+        ended = future.result()
+    except BaseException as error:
+        now.error = now.error or error
+        return
+    match ended.how:
+        case "told":
+            now.told, now.in_a_row = now.told + 1, 0
+            _give_up(study, now)
+        case "people":
+            now.waiting += 1
+        case "money":
+            now.halted = "the budget of dollars is spent: the next answer could exceed it"
+        case "votes":
+            now.halted = "the recorded votes of the pair to compare next are used up"
+        case "failed":
+            now.failed.append(ended)
+            now.in_a_row += 1
+            if ended.fatal or now.in_a_row >= patience:
+                many = "" if ended.fatal else f"{now.in_a_row} duels in a row had no answer; "
+                now.error = now.error or PlayError(
+                    f"{many}{ended.reason}. Nothing of it is counted; when that is mended, the "
+                    "same command goes on"
+                )
+
+
+def _give_up(study: Study, now: _Round) -> None:
+    """Duels that failed while others did not: their answers will never come."""
+    if now.error is not None:
+        return
+    if now.failed and not now.told:
+        now.error = PlayError(
+            f"no duel had an answer; {now.failed[-1].reason}. Nothing of it is counted; when that "
+            "is mended, the same command goes on"
+        )
+        return
+    for ended in now.failed:
+        study.abandon(ended.duel, cost=ended.usd, feedback=ended.reason)
+    now.failed.clear()
+
+
+class _Earlier:
+    """How many duels of the same pair, and input where votes name one, came before each duel."""
+
+    def __init__(self, study: Study, judge: object) -> None:
+        self._study = study
+        self._votes = judge if isinstance(judge, Votes) else None
+        self._seen: Counter[tuple[int, int, int | None]] = Counter()
+        self._before: dict[int, int] = {}
+
+    def of(self, duel: Duel) -> tuple[int | None, int]:
+        """The input's number, and how many."""
+        context = self._study.question(duel.id).context
+        if self._votes is None:
+            return context, 0
+        for number in range(len(self._before), duel.id + 1):
+            asked = self._study.question(number)
+            a, b = sorted(asked.arms)
+            key = (a, b, asked.context if self._votes.about_inputs else None)
+            self._before[number] = self._seen[key]
+            self._seen[key] += 1
+        return context, self._before[duel.id]
