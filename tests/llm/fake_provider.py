@@ -82,12 +82,9 @@ class FakeProvider:
             return self.plan
         return self.plan(n) if callable(self.plan) else self.plan[min(n, len(self.plan) - 1)]
 
-    def tries(self) -> dict[str, int]:
-        """Requests per prompt."""
-        counts: dict[str, int] = {}
-        for seen in self.requests:
-            counts[seen.prompt] = counts.get(seen.prompt, 0) + 1
-        return counts
+    def seen(self, prompt: str) -> list[Seen]:
+        """The requests of one prompt, in their order."""
+        return [seen for seen in self.requests if seen.prompt == prompt]
 
     def note(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Seen:
         with self._lock:

@@ -55,7 +55,11 @@ ENDS: dict[str, tuple[int, bool, str]] = {
     "length": (1, False, "raise max_tokens"),
     "filter": (1, False, "content filter"),
     "refusal": (1, False, "the model refused: I cannot help with that"),
-    "wrong-key": (1, True, "HTTP 401: Incorrect API key provided: [key] (the key was refused)"),
+    "wrong-key": (
+        1,
+        True,
+        "HTTP 401: Incorrect API key provided: [key] (the key in MY_KEY was refused)",
+    ),
     "forbidden": (1, True, "HTTP 403: not yours"),
     "no-model": (1, True, "no such model"),
     "no-quota": (1, True, "no money left"),
@@ -267,34 +271,32 @@ def many_calls_are_survived(calls: int, seed: int = 1) -> None:
     with (
         FakeProvider() as other,
         FakeProvider(
-            mixture(seed, MIXTURE), elsewhere=other.url, retry_after=waits, piece_s=0.04
+            mixture(seed, MIXTURE), elsewhere=other.url, retry_after=waits, piece_s=0.05
         ) as server,
-        opened(server, sleeps=sleeps, timeout_s=0.5) as model,
+        opened(server, sleeps=sleeps, timeout_s=1.0) as model,
         ThreadPoolExecutor(16) as threads,
     ):
         results = [
             done[0] for done in threads.map(lambda prompt: model.complete([prompt]), prompts)
         ]
         assert not other.requests
-    tries = server.tries()
+    asked: Counter[float] = Counter()
     for prompt, result in zip(prompts, results, strict=True):
-        assert 1 <= tries[prompt.text] <= 5
-        assert len(result.failures) + isinstance(result, Reply) == tries[prompt.text]
+        seen = server.seen(prompt.text)
+        # A crowded machine may let a try end before the server has taken note of it.
+        assert len(seen) <= len(result.failures) + isinstance(result, Reply) <= 5
         assert all(result.failures)
         assert KEY not in reasons(result)
         if isinstance(result, Reply):
             assert result.text in server.answers
+        heard = [reason for reason in result.failures[:4] if reason.startswith("HTTP 429")]
+        asked.update([request.asked_s for request in seen if request.asked_s][: len(heard)])
     texts = [result.text for result in results if isinstance(result, Reply)]
     assert len(set(texts)) == len(texts) > calls / 3
-    last = {seen.prompt: seen.n for seen in server.requests}
-    asked = Counter(
-        seen.asked_s
-        for seen in server.requests
-        if seen.asked_s is not None and seen.n != last[seen.prompt]
-    )
     assert asked
     assert not asked - Counter(sleeps.slept)
-    assert len(sleeps.slept) == len(server.requests) - calls
+    tries = sum(len(result.failures) + isinstance(result, Reply) for result in results)
+    assert len(sleeps.slept) == tries - calls
 
 
 def test_many_calls_to_a_server_of_every_temper_are_survived() -> None:
@@ -452,9 +454,11 @@ def test_no_price_is_known_where_nobody_gives_one() -> None:
         assert model.most_usd(Prompt("a")) is None
     with opened("http://127.0.0.1:9/v1", price=Price(0, 0)) as model:
         assert model.most_usd(Prompt("a")) == 0.0
-    home = OpenAIModel("gpt-5-mini", base_url=None, key=KEY, key_name="K", terms=Terms())
-    assert (home.most_usd(Prompt("a")) or 0) > 0
-    home.close()
+    for url in (None, "https://api.openai.com/v1/"):
+        home = OpenAIModel("gpt-5-mini", base_url=url, key=KEY, key_name="K", terms=Terms())
+        assert (home.most_usd(Prompt("a")) or 0) > 0
+        assert "max_completion_tokens" in home._body(Prompt("a"), by_schema=False)
+        home.close()
 
 
 # -- secrets -------------------------------------------------------------------------------------
@@ -467,12 +471,15 @@ def no_key_comes_out(caplog: pytest.LogCaptureFixture) -> None:
         if mode in ("huge", "drip", "drip-head"):
             continue
         with FakeProvider(mode) as server, opened(server) as model:
-            (result,) = model.complete([Prompt("hello")])
+            (result,) = model.complete([Prompt("a private prompt")])
             texts += [repr(result), repr(model), *result.failures]
             assert all(len(reason) <= 300 for reason in result.failures)
             assert all(reason.isprintable() for reason in result.failures)
             assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
-    texts += [record.getMessage() for record in caplog.records]
+    logged = [record.getMessage() for record in caplog.records]
+    assert logged
+    assert not any("private" in line for line in logged)
+    texts += logged
     texts += [record.exc_text or "" for record in caplog.records]
     assert any("[key]" in text for text in texts)
     for text in texts:

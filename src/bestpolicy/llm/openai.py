@@ -39,7 +39,7 @@ from bestpolicy.llm.terms import Price, Terms
 from bestpolicy.llm.transport import Transport
 
 HOME = "https://api.openai.com/v1"
-FRAME = 64  # tokens that a server may put around the messages of one prompt
+FRAME = 256  # tokens that a server may put around a prompt, some have a whole system message
 SCHEMA = 256  # and for a schema
 # How servers say that they know no `response_format`.
 UNKNOWN = ("response_format", "schema", "structured", "grammar", "unknown", "unrecogni", "extra")
@@ -59,10 +59,11 @@ class OpenAIModel:
         clock: Clock = REAL,
     ) -> None:
         self._model, self._terms, self._clock = model, terms, clock
-        self._key = _checked_key(key, key_name, needed=base_url is None)
         # Always named, so that no variable of the environment can send the key elsewhere.
-        url = _checked_url(base_url or HOME, self._key)
-        self._home = base_url is None
+        url = _checked_url(base_url or HOME, key)
+        self._home = url.host == httpx2.URL(HOME).host
+        self._key = _checked_key(key, key_name, needed=self._home)
+        self._sent = f"the key in {key_name}" if key else f"a call without a key (from {key_name})"
         transport = Transport(
             url, key=self._key, timeout_s=terms.timeout_s, connections=terms.concurrency
         )
@@ -176,7 +177,7 @@ class OpenAIModel:
         status, said = answer.status_code, complaint(found)
         if "response_format" in body and status in (400, 422) and _unknown(said):
             raise Fault(f"HTTP {status}: {said} (asked in words then)", after=0.0, form=True)
-        raise refusal(status, said, code(found), after)
+        raise refusal(status, said, code=code(found), after=after, key=self._sent)
 
     def _body(self, prompt: Prompt, *, by_schema: bool) -> dict[str, object]:
         if SURROGATE.search(prompt.text + (prompt.system or "")):
@@ -229,7 +230,9 @@ def _unknown(said: str) -> bool:
 def _checked_key(key: str | None, name: str, *, needed: bool) -> str | None:
     if not key:
         if needed:
-            raise ConfigError(f"no key: set {name} in the environment, or name a base_url")
+            raise ConfigError(
+                f"no key: set {name} in the environment, or name a base_url of your own"
+            )
         return None
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ConfigError(f"{name} holds a blank, a line break or a letter that no key has")
@@ -238,7 +241,7 @@ def _checked_key(key: str | None, name: str, *, needed: bool) -> str | None:
 
 def _checked_url(text: str, key: str | None) -> httpx2.URL:
     """The address, which everybody may see: it goes to logs and reports."""
-    if key is not None and len(key) >= SECRET and key in text:
+    if key and len(key) >= SECRET and key in text:
         raise ConfigError("base_url holds the key: leave it out there")
     try:
         url = httpx2.URL(text)

@@ -89,9 +89,9 @@ def pause(prompt: Prompt, n: int, fault: Fault) -> float:
 def asked(headers: Mapping[str, str], today: float) -> float | None:
     """The seconds that a server asks to wait; None when it does not, or not intelligibly."""
     ms, said = headers.get("retry-after-ms"), headers.get("retry-after")
-    for text, unit in ((ms, 1e-3), (said, 1.0)):
-        if text is not None and (seconds := _number(text)) is not None:
-            return min(seconds * unit, LONGEST) if seconds > 0 else None
+    for text, per_second in ((ms, 1000), (said, 1)):
+        if text is not None and (number := _number(text)) is not None:
+            return min(number / per_second, LONGEST) if number > 0 else None
     try:
         date = parsedate_to_datetime(said or "")
         seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - today
@@ -100,13 +100,16 @@ def asked(headers: Mapping[str, str], today: float) -> float | None:
     return min(seconds, LONGEST) if seconds > 0 else None
 
 
-def refusal(status: int, said: str, code: str, after: float | None) -> Fault:
-    """What an HTTP status other than success means for the try, the call and the study."""
+def refusal(status: int, said: str, *, code: str, after: float | None, key: str) -> Fault:
+    """What an HTTP status other than success means for the try, the call and the study.
+
+    `key` says in words which key was sent.
+    """
     reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
     if status == 401:
-        return Fault(f"{reason} (the key was refused)", fatal=True)
+        return Fault(f"{reason} ({key} was refused)", fatal=True)
     if status == 403:
-        return Fault(f"{reason} (the key may not use this model)", fatal=True)
+        return Fault(f"{reason} ({key} may not use this model)", fatal=True)
     if status == 404 and (code == "model_not_found" or "model" in said.lower()):
         return Fault(f"{reason} (there is no such model)", fatal=True)
     if status == 429 and code == "insufficient_quota":
