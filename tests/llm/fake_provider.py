@@ -225,6 +225,7 @@ MODES: dict[str, Callable[[Room], None]] = {
     "429-date": lambda room: room.error(
         429, "slow down", {"Retry-After": formatdate(time.time() + 20, usegmt=True)}
     ),
+    "429-odd": lambda room: room.error(429, "slow down", {"Retry-After": "\xff\xfe"}),
     "no-quota": lambda room: room.error(429, "no money left", code="insufficient_quota"),
     "400": lambda room: room.error(400, "context too long"),
     "408": lambda room: room.error(408, "too slow"),
@@ -265,6 +266,7 @@ MODES: dict[str, Callable[[Room], None]] = {
     "cut-chunks": Room.cut_chunks,
     "hang-up": lambda room: setattr(room, "close_connection", True),
     "not-http": lambda room: room.write(b"220 mail.example ESMTP\r\n\r\n"),
+    "long-head": lambda room: room.write(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000),
     "redirect": lambda room: room.reply(307, b"", {"Location": f"{room.provider.elsewhere}/v1"}),
     "cookie": lambda room: room.reply(200, completion(room.text()), {"Set-Cookie": "a=b; Path=/"}),
     "wrong-key": lambda room: room.error(401, f"Incorrect API key provided: {room.key()}"),

@@ -149,7 +149,7 @@ class Transport(httpx2.BaseTransport):
             body = _body(answer, headers)
         finally:
             answer.close()
-        kept = {name: headers[name] for name in IN if name in headers}
+        kept = {name: text for name in IN if (text := headers.get(name, "")).isascii() and text}
         return httpx2.Response(answer.status, headers=kept, content=body)
 
     def _letterhead(self, request: httpx2.Request) -> dict[bytes | str, bytes | str]:
