@@ -7,6 +7,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import openai
 import pytest
 
 from bestpolicy.core.nouns import ConfigError
@@ -127,6 +128,18 @@ def test_a_bad_body_read_as_an_empty_answer_is_caught(monkeypatch: pytest.Monkey
     for mode in ("html", "null", "empty", "nan"):
         with pytest.raises(AssertionError):
             test_every_misbehaviour_is_a_failure_with_its_reason(mode)
+
+
+def test_tries_that_the_sdk_adds_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = openai.OpenAI
+
+    def eager(**options: Any) -> openai.OpenAI:
+        return made(**{**options, "max_retries": 2})
+
+    monkeypatch.setattr(openai, "OpenAI", eager)
+    monkeypatch.setattr(made, "_sleep_for_retry", lambda self, **how: None)
+    with pytest.raises(AssertionError):
+        test_every_misbehaviour_is_a_failure_with_its_reason("500")
 
 
 def test_a_server_that_is_not_there_and_one_without_tls_are_failures() -> None:
@@ -265,6 +278,7 @@ def test_a_key_is_needed_where_no_server_of_ones_own_is_named() -> None:
     [
         ("ftp://host/v1", KEY, "must begin with http"),
         ("localhost:8000", KEY, "must begin with http"),
+        ("http://api.openai.com/v1", KEY, "over https:// only"),
         ("http://user:pass@host/v1", KEY, "no user, password"),
         ("http://host/v1?key=1", KEY, "no user, password"),
         (f"http://host/{KEY}", KEY, "holds the key"),

@@ -87,7 +87,11 @@ class OpenAIModel:
         return f"openai/{self._model}"
 
     def complete(self, prompts: Sequence[Prompt]) -> list[Reply | Failed]:
-        """One reply per prompt, in their order. What fails is a Failed and nothing is raised."""
+        """One reply per prompt, in their order. What fails is a Failed and nothing is raised.
+
+        Where a server does not say how many tokens it counted, a reply has 0 of them and `usd`
+        holds the worst case, as for tries that may have been charged and brought no answer.
+        """
         if len(prompts) < 2:
             return [self._call(prompt) for prompt in prompts]
         with ThreadPoolExecutor(min(len(prompts), self._terms.concurrency)) as threads:
@@ -254,4 +258,6 @@ def _checked_url(text: str, key: str | None) -> httpx2.URL:
         )
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigError(f"base_url must begin with http:// or https:// and a host, saw {text!r}")
+    if url.scheme == "http" and url.host == httpx2.URL(HOME).host:
+        raise ConfigError(f"base_url: a key to {url.host} goes over https:// only, saw {text!r}")
     return url
