@@ -69,8 +69,7 @@ class Study:
       independently with replacement, and the verdict is then about this very list of rows.
     - `cluster`: a column of the inputs; rows that share its value belong together (turns of one
       conversation) and count as one input. Rows that are the same are one input in any case.
-    - `sentinels`: the share of duels that ask an earlier pair once more, to notice a judge who
-      changes; 0.05 is a good one for people and for models behind an API.
+    - `sentinels`: the share of duels that ask an earlier pair again, to notice a judge who changes.
     - `reserve`: the share of the error budget kept for policies that join or leave later.
     - `store`: "sqlite:///file.db" keeps the record of each `name` and resumes it; None forgets.
     """
@@ -348,3 +347,4 @@ class Study:
 
 
 def _said(scores: tuple[float, ...] | None) -> str:
+    return "never (abandoned)" if scores is None else f"{scores[0]!r} for the left"
