@@ -16,6 +16,7 @@ import click
 
 from bestpolicy import __version__
 from bestpolicy.cli_measure import bench, simulate
+from bestpolicy.cli_prepare import check, init
 from bestpolicy.terminal import (
     DIFFERS,
     DONE,
@@ -164,6 +165,8 @@ def export(study: str, output: str | None, kind: str | None, as_json: bool) -> i
     return DONE
 
 
+cli.add_command(init)
+cli.add_command(check)
 cli.add_command(simulate)
 cli.add_command(bench)
 

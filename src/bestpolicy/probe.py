@@ -1,0 +1,200 @@
+"""`bestpolicy check`: what a study would ask, looked at before it asks, and without a record.
+
+Two calls per policy show that every model answers and what an answer takes. Pairs whose right
+answer is known show what the judge is worth. From both follows the cost of a comparison:
+
+    tokens of a policy   tokens per character × characters of its prompt over all inputs, + written
+    distinct answers     M (1 - (1 - 1/M)^n) of n draws from M inputs, where nothing is drawn
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from bestpolicy.config import Players, StudyFile
+from bestpolicy.core.evidence import share_interval
+from bestpolicy.core.rng import stream
+from bestpolicy.core.talk import Failed, Reply
+from bestpolicy.llm.canaries import KINDS, canary, fared
+from bestpolicy.llm.judges import CheckJudge, FunctionJudge, LlmJudge
+from bestpolicy.llm.players import Called, Player, Prompted
+from bestpolicy.report.probed import Bench, Forecast, Probe, Probed, Sample
+
+SAMPLES = 2  # calls per policy
+ROWS = 400  # inputs over which prompts are measured
+
+
+def probe(
+    file: StudyFile, players: Players, *, canaries: int, watch: Callable[[str], object]
+) -> Probe:
+    """Ask each policy twice, and the judge what he should know."""
+    rng = stream(file.section.seed, "check")
+    rows: Sequence[Any] = file.rows or [{}]
+    drawn = [rows[i] for i in rng.choice(len(rows), min(SAMPLES, len(rows)), replace=False)]
+    found = []
+    for policy in file.policies:
+        if (player := players.answers.get(policy.id)) is None:
+            continue
+        watch(f"asking {policy.id}")
+        found.append(_policy(policy.id, player, drawn, rows))
+    judge = _judge(file, players, found, canaries, watch)
+    made = Probe(found, judge, None if file.rows is None else len(rows))
+    budget = file.section.budget.comparisons
+    made.forecasts = [forecast(made, n) for n in (100, *([budget] if budget else []))]
+    return made
+
+
+def forecast(at: Probe, comparisons: int) -> Forecast:
+    """What so many comparisons take when they are spread evenly over the policies."""
+    many = len(at.policies)
+    if not many:
+        return Forecast(comparisons, 0.0, 0.0, 0.0)
+    calls = tokens = 0.0
+    usd: float | None = 0.0
+    for policy in at.policies:
+        draws = 2 * comparisons / many
+        if policy.cached and at.inputs:
+            draws = at.inputs * (1 - (1 - 1 / at.inputs) ** draws)
+        calls, tokens = calls + draws, tokens + draws * policy.tokens
+        usd = None if usd is None or policy.usd is None else usd + draws * policy.usd
+    tokens += comparisons * at.judge.tokens
+    if usd is not None and at.judge.usd is not None:
+        usd += comparisons * at.judge.usd
+    else:
+        usd = None
+    return Forecast(comparisons, calls, tokens, usd)
+
+
+def _policy(name: str, player: Player, drawn: Sequence[Any], rows: Sequence[Any]) -> Probed:
+    made = Probed(name)
+    if isinstance(player, Called):
+        for row in drawn:
+            try:
+                text = player.function(row)
+                made.samples.append(Sample(row, str(text), 0, 0, 0.0, 0.0))
+            except (Exception, SystemExit) as error:  # a user's function may raise anything
+                made.failures.append(f"raised {type(error).__name__}: {error}"[:300])
+        return made
+    prompts = [player.ask(row, seed) for seed, row in enumerate(drawn)]
+    made.cached = not prompts[0].drawn
+    for row, end in zip(drawn, player.model.complete(prompts), strict=True):
+        if isinstance(end, Failed):
+            made.failures.append(end.reason)
+        else:
+            made.samples.append(
+                Sample(row, end.text, end.tokens_in, end.tokens_out, end.usd, end.seconds)
+            )
+    _average(made, player, rows)
+    return made
+
+
+def _average(made: Probed, player: Prompted, rows: Sequence[Any]) -> None:
+    """What one answer takes over all inputs: prompts are measured, answers are as sampled."""
+    if not made.samples:
+        return
+    shown = [_length(player, sample.row) for sample in made.samples]
+    longer = sum(_length(player, row) for row in rows[:ROWS]) / len(rows[:ROWS]) - sum(shown) / len(
+        shown
+    )
+    read = sum(s.tokens_in for s in made.samples) / len(made.samples)
+    written = sum(s.tokens_out for s in made.samples) / len(made.samples)
+    # A row's own text: about four characters make a token in most languages and vocabularies.
+    made.tokens = max(0.0, read + longer / 4) + written
+    known = player.model.most_usd(player.ask(made.samples[0].row, 0)) is not None
+    made.usd = sum(s.usd for s in made.samples) / len(made.samples) if known else None
+
+
+def _length(player: Prompted, row: Any) -> int:
+    prompt = player.ask(row, 0)
+    return len(prompt.text) + len(prompt.system or "")
+
+
+def _judge(
+    file: StudyFile,
+    players: Players,
+    found: Sequence[Probed],
+    canaries: int,
+    watch: Callable[[str], object],
+) -> Bench:
+    bench = Bench(file.judge_kind)
+    judge = players.judge
+    answers = [(s.row, s.text) for p in found for s in p.samples]
+    if not isinstance(judge, LlmJudge | FunctionJudge | CheckJudge) or not answers:
+        return bench
+    seen: list[Reply] = []
+    known = True
+    if isinstance(judge, LlmJudge):
+        prompt = judge.ask(answers[0][0], answers[0][1], answers[0][1], 0)
+        known = judge.model.most_usd(prompt) is not None
+
+    def share(row: Any, first: str, second: str) -> float | None:
+        try:
+            return _share(judge, row, first, second, seen, bench)
+        except (Exception, SystemExit) as error:
+            bench.failures.append(f"raised {type(error).__name__}: {error}"[:300])
+            return None
+
+    _orders(found, share, bench, watch)
+    if not isinstance(judge, CheckJudge) and not bench.failures:
+        for kind in KINDS:
+            watch(f"putting {canaries} {kind} canaries before the judge")
+            shares = []
+            for number in range(canaries):
+                row, text = answers[number % len(answers)]
+                put = canary(kind, text, number)
+                one, other = share(row, put, text), share(row, text, put)
+                if one is None or other is None:
+                    break
+                shares.append((one + 1 - other) / 2)
+            if shares:
+                bench.canaries.append(fared(kind, shares))
+    if seen:
+        looks = 2 if file.section.judge.order == "both" else 1
+        bench.tokens = looks * sum(s.tokens_in + s.tokens_out for s in seen) / len(seen)
+        bench.usd = looks * sum(s.usd for s in seen) / len(seen) if known else None
+    return bench
+
+
+def _orders(
+    found: Sequence[Probed],
+    share: Callable[[Any, str, str], float | None],
+    bench: Bench,
+    watch: Callable[[str], object],
+) -> None:
+    """Pairs of different answers to the same input, in both orders."""
+    watch("asking the judge in both orders")
+    agree = first = 0.0
+    for one, other in pairwise(found):
+        for a, b in zip(one.samples, other.samples, strict=False):
+            if a.text == b.text or a.row is not b.row:
+                continue
+            there, back = share(a.row, a.text, b.text), share(a.row, b.text, a.text)
+            if there is None or back is None:
+                return
+            bench.pairs += 1
+            agree += (there > 0.5) - (there < 0.5) == (back < 0.5) - (back > 0.5)
+            first += (there + back) / 2
+    if bench.pairs:
+        n = bench.pairs
+        bench.agreement = share_interval(agree, n - agree)
+        bench.first = share_interval(first, n - first)
+
+
+def _share(
+    judge: LlmJudge | FunctionJudge | CheckJudge,
+    row: Any,
+    first: str,
+    second: str,
+    seen: list[Reply],
+    bench: Bench,
+) -> float | None:
+    if not isinstance(judge, LlmJudge):
+        return judge.share(row, first, second)
+    (end,) = judge.model.complete([judge.ask(row, first, second, 0)])
+    if isinstance(end, Failed):
+        bench.failures.append(end.reason)
+        return None
+    seen.append(end)
+    return judge.read(end.text)

@@ -1,0 +1,190 @@
+"""What a look at a study before it runs has found, as text and as one JSON object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bestpolicy.core.nouns import Interval
+from bestpolicy.llm.canaries import Canaries
+from bestpolicy.report.snapshot import CANARY
+from bestpolicy.report.tables import in_words
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One answer of a policy to one input."""
+
+    row: Any
+    text: str
+    tokens_in: int
+    tokens_out: int
+    usd: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class Probed:
+    """One policy: its answers, what failed, and what one answer takes on average."""
+
+    policy: str
+    samples: list[Sample] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    cached: bool = False  # answers once per input, as nothing is drawn
+    tokens: float = 0.0
+    usd: float | None = 0.0
+
+
+@dataclass(slots=True)
+class Bench:
+    """The judge on pairs whose right answer is known."""
+
+    kind: str
+    pairs: int = 0
+    agreement: Interval | None = None  # both orders name the same answer
+    first: Interval | None = None  # share of whatever is shown first
+    canaries: list[Canaries] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    tokens: float = 0.0  # of one comparison
+    usd: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What so many comparisons take."""
+
+    comparisons: int
+    calls: float
+    tokens: float
+    usd: float | None
+
+
+@dataclass(slots=True)
+class Probe:
+    """All of it."""
+
+    policies: list[Probed]
+    judge: Bench
+    inputs: int | None
+    forecasts: list[Forecast] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[str]:
+        found = [f"{p.policy}: {reason}" for p in self.policies for reason in p.failures]
+        return found + [f"the judge: {reason}" for reason in self.judge.failures]
+
+
+def as_text(name: str, at: Probe) -> RenderableType:
+    """The answers, the judge, the cost, and what to beware of."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("policy", "answers like", "tokens", "$ an answer"):
+        table.add_column(column, overflow="fold")
+    for policy in at.policies:
+        said = " | ".join(" ".join(s.text.split())[:60] for s in policy.samples)
+        table.add_row(Text(policy.policy), Text(said), f"{policy.tokens:.0f}", _dollars(policy.usd))
+    warnings = [Text(f"warning: {warning}", style="yellow") for warning in _warnings(at)]
+    return Group(
+        Text(f"{name}: {len(at.policies)} policies, {_inputs(at)}", style="bold"),
+        table,
+        *[Text(line) for line in _about_judge(at.judge)],
+        *[Text(_in_words(forecast)) for forecast in at.forecasts],
+        *warnings,
+    )
+
+
+def as_json(name: str, at: Probe) -> dict[str, Any]:
+    """Everything under stable names."""
+    judge = at.judge
+    return {
+        "study": name,
+        "inputs": at.inputs,
+        "policies": [
+            {
+                "id": policy.policy,
+                "answers": [s.text for s in policy.samples],
+                "failures": policy.failures,
+                "tokens": policy.tokens,
+                "usd": policy.usd,
+                "answered_once_per_input": policy.cached,
+            }
+            for policy in at.policies
+        ],
+        "judge": {
+            "kind": judge.kind,
+            "pairs": judge.pairs,
+            "self_agreement": None if judge.agreement is None else judge.agreement.value,
+            "self_agreement_interval": _bounds(judge.agreement),
+            "shown_first_wins": None if judge.first is None else judge.first.value,
+            "shown_first_wins_interval": _bounds(judge.first),
+            "canaries": {
+                c.kind: {
+                    "share": c.share.value,
+                    "share_interval": _bounds(c.share),
+                    "asked": c.n,
+                    "raised": c.raised,
+                }
+                for c in judge.canaries
+            },
+            "failures": judge.failures,
+            "tokens": judge.tokens,
+            "usd": judge.usd,
+        },
+        "forecasts": [
+            {"comparisons": f.comparisons, "calls": f.calls, "tokens": f.tokens, "usd": f.usd}
+            for f in at.forecasts
+        ],
+        "warnings": _warnings(at),
+    }
+
+
+def _about_judge(judge: Bench) -> list[str]:
+    lines = [f"judge: {judge.kind}"]
+    if judge.pairs:
+        lines.append(
+            f"  both orders name the same answer {in_words(judge.agreement)} of {judge.pairs} "
+            f"pairs; what is shown first wins {in_words(judge.first)}"
+        )
+    lines += [
+        f"  {c.kind} canaries win {in_words(c.share)} of {c.n}"
+        + ("; at most half is what a judge who sees quality gives them" if not c.raised else "")
+        for c in judge.canaries
+    ]
+    return lines
+
+
+def _warnings(at: Probe) -> list[str]:
+    told = list(at.failures)
+    told += [CANARY[c.kind].format(c=c) for c in at.judge.canaries if c.raised]
+    for policy in at.policies:
+        if policy.samples and not any(sample.text.strip() for sample in policy.samples):
+            told.append(f"{policy.policy}: every answer was empty")
+    texts = [tuple(s.text for s in p.samples) for p in at.policies]
+    for i, policy in enumerate(at.policies):
+        if len(policy.samples) > 1 and texts[i] in texts[:i]:
+            twin = at.policies[texts.index(texts[i])].policy
+            told.append(f"{policy.policy} answered word for word as {twin} did")
+    return told
+
+
+def _in_words(forecast: Forecast) -> str:
+    return (
+        f"{forecast.comparisons:,} comparisons would take about {forecast.calls:,.0f} answers, "
+        f"{forecast.tokens:,.0f} tokens and {_dollars(forecast.usd)}"
+    )
+
+
+def _inputs(at: Probe) -> str:
+    return "no inputs" if at.inputs is None else f"{at.inputs:,} inputs"
+
+
+def _dollars(usd: float | None) -> str:
+    return "an unknown price" if usd is None else f"${usd:.4g}"
+
+
+def _bounds(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
