@@ -19,7 +19,8 @@ from bestpolicy.llm import checks
 from bestpolicy.llm.checks import Check
 from bestpolicy.llm.judges import CheckJudge as Checked
 from bestpolicy.llm.judges import FunctionJudge, LlmJudge, People
-from bestpolicy.llm.models import Named, make
+from bestpolicy.llm.models import make
+from bestpolicy.llm.named import Named
 from bestpolicy.llm.players import Called, Player, Prompted
 from bestpolicy.llm.scripted import ScriptedModel
 from bestpolicy.llm.terms import Price, Terms
@@ -89,7 +90,12 @@ class _Making:
             return None
         model = self._model((*policy.keys, "model"), policy.named)
         return Prompted(
-            model, section.prompt or "", section.system, section.temperature, section.max_tokens
+            model,
+            policy.named,
+            section.prompt or "",
+            section.system,
+            section.temperature,
+            section.max_tokens,
         )
 
     def _judge(self) -> Referee:
@@ -98,7 +104,7 @@ class _Making:
             llm = section.llm
             named = Named(llm.model, llm.base_url, llm.api_key_env)
             return LlmJudge(
-                self._model(("judge", "llm", "model"), named), llm.question, llm.temperature
+                self._model(("judge", "llm", "model"), named), named, llm.question, llm.temperature
             )
         if section.check is not None:
             return Checked(self._check(("judge", "check"), section.check))

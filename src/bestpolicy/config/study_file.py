@@ -22,7 +22,7 @@ from bestpolicy.config.schema import PolicyEntry, StudySection
 from bestpolicy.config.sources import SourceFault, columns, is_finite, read_rows, read_text
 from bestpolicy.core.nouns import Array, ConfigError
 from bestpolicy.core.strengths import Structure
-from bestpolicy.llm.models import Named
+from bestpolicy.llm.named import Named
 from bestpolicy.llm.prompts import Row
 
 

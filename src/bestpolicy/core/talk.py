@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+TRIES = 5  # of one call, at most
 MAX_TOKENS = 512  # of an answer, where nobody says otherwise: what has no bound has no price
 
 

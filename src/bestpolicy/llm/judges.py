@@ -15,6 +15,7 @@ from typing import Any
 from bestpolicy.core.shares import share
 from bestpolicy.core.talk import Model, Prompt
 from bestpolicy.llm.checks import Check
+from bestpolicy.llm.named import Named
 from bestpolicy.llm.prompts import Row, as_text
 
 FIRST, SECOND, TIE = WORDS = ("1", "2", "tie")
@@ -27,6 +28,7 @@ class LlmJudge:
     """A model that is shown the input and both answers."""
 
     model: Model
+    named: Named
     question: str
     temperature: float = 0.0
 

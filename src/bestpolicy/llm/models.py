@@ -7,28 +7,18 @@ does not use.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from bestpolicy.core.nouns import ConfigError
 from bestpolicy.core.talk import Model
+from bestpolicy.llm.named import Named
 from bestpolicy.llm.scripted import MODELS, ScriptedModel
 from bestpolicy.llm.terms import Terms
 
 BUNDLED = "local/smollm2"
 HOMES = ("openai/", "local/", "scripted/")
 KEY_ENV = "OPENAI_API_KEY"
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What makes a model itself: two policies that agree in it share one."""
-
-    name: str
-    base_url: str | None = None
-    api_key_env: str | None = None
-    adapter: str | None = None
 
 
 def model_fault(name: str, folder: Path) -> str | None:
@@ -58,13 +48,10 @@ def make(named: Named, folder: Path, terms: Terms, environment: Mapping[str, str
         return ScriptedModel(named.name)
     if home == "local":
         try:
-            from bestpolicy.llm.local import LocalModel
+            from bestpolicy.llm.local import local_model
         except ImportError as error:
             raise ConfigError(f"{named.name}: {LOCAL_NEEDS} ({error})") from None
-        adapter = None if named.adapter is None else folder / named.adapter
-        if named.name == BUNDLED:
-            return LocalModel.bundled(adapter)
-        return LocalModel.of_folder(folder / rest, adapter)
+        return local_model(named.name, beside=folder, adapter=named.adapter)
     from bestpolicy.llm.openai import OpenAIModel
 
     key_name = named.api_key_env or KEY_ENV

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from bestpolicy.core.talk import MAX_TOKENS, Model, Prompt
+from bestpolicy.llm.named import Named
 from bestpolicy.llm.prompts import Row, fill
 
 
@@ -16,6 +17,7 @@ class Prompted:
     """A model under a prompt."""
 
     model: Model
+    named: Named
     prompt: str
     system: str | None = None
     temperature: float | None = None
@@ -42,10 +44,10 @@ class Called:
 Player = Prompted | Called
 
 
-def key_of(model: Model, prompt: Prompt, draw: str) -> str:
+def key_of(named: Named, prompt: Prompt, draw: str) -> str:
     """The name of one answer: where nothing is drawn, whoever asks the same shares the answer;
     where something is, it belongs to one `draw` and to no other."""
     if prompt.drawn:
         return draw
-    parts = (model.name, prompt.text, prompt.system, prompt.max_tokens, prompt.choices)
+    parts = (str(named), prompt.text, prompt.system, prompt.max_tokens, prompt.choices)
     return f"sha256:{sha256(repr(parts).encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -15,11 +15,11 @@ from typing import Any, Literal
 from bestpolicy.config import Players
 from bestpolicy.config.connect import Referee
 from bestpolicy.core.nouns import ConfigError
-from bestpolicy.core.talk import Failed, Model, Prompt, Reply
+from bestpolicy.core.talk import TRIES, Failed, Prompt, Reply
 from bestpolicy.duel import Duel
 from bestpolicy.llm.canaries import KINDS, canary
 from bestpolicy.llm.judges import CheckJudge, FunctionJudge, LlmJudge, People
-from bestpolicy.llm.players import Called, key_of
+from bestpolicy.llm.players import Called, Prompted, key_of
 from bestpolicy.llm.votes import Votes
 from bestpolicy.run.desk import Desk, OutOfMoney, PlayError, Wanted, Work
 from bestpolicy.store.calls import Ask, Role
@@ -103,7 +103,7 @@ class Table:
             for place, (first, second) in enumerate(shown):
                 key = f"{draw}, order {place}"
                 prompt = judge.ask(row, first, second, _seed(self._study.seed, key))
-                wanted.append(self._want(judge.model, prompt, key, -1, "judge", judge.model.name))
+                wanted.append(self._want(judge, prompt, key, -1, "judge", judge.named.name))
             said = [judge.read(text) for text in self._texts(wanted, usd)]
         else:
             assert isinstance(judge, FunctionJudge | CheckJudge)
@@ -149,13 +149,21 @@ class Table:
             answer = partial(_function_text, player.function, policy, row)
             return Work(Ask(draw, number, "policy", policy), answer)
         prompt = player.ask(row, _seed(self._study.seed, draw))
-        return self._want(player.model, prompt, draw, number, "policy", policy)
+        return self._want(player, prompt, draw, number, "policy", policy)
 
     def _want(
-        self, model: Model, prompt: Prompt, draw: str, number: int, role: Role, who: str
+        self,
+        who_says: Prompted | LlmJudge,
+        prompt: Prompt,
+        draw: str,
+        number: int,
+        role: Role,
+        who: str,
     ) -> Wanted:
-        most = model.most_usd(prompt) or 0.0
-        return Wanted(Ask(key_of(model, prompt, draw), number, role, who, most), model, prompt)
+        key = key_of(who_says.named, prompt, draw)
+        # Every try may be charged.
+        most = TRIES * (who_says.model.most_usd(prompt) or 0.0)
+        return Wanted(Ask(key, number, role, who, most), who_says.model, prompt)
 
     def _texts(self, wanted: Sequence[Wanted | Work], usd: list[float]) -> list[str]:
         ends, cost = self._desk.answers(wanted)
