@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from bestpolicy import __version__
+from bestpolicy.cli_gate import gate
 from bestpolicy.cli_measure import bench, simulate
 from bestpolicy.terminal import (
     DIFFERS,
@@ -172,6 +173,7 @@ def export(study: str, output: str | None, kind: str | None, as_json: bool) -> i
 
 cli.add_command(simulate)
 cli.add_command(bench)
+cli.add_command(gate)
 
 
 @contextmanager
