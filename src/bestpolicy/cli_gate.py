@@ -77,6 +77,7 @@ def gate(
     Ctrl-C stops after what is in flight; the same command resumes. If GITHUB_STEP_SUMMARY names a
     file, the Markdown summary is added to it.
     """
+    import time
     from typing import cast
 
     from rich.text import Text
@@ -88,6 +89,7 @@ def gate(
     from bestpolicy.report import gate as report
     from bestpolicy.report.tables import verdict_json
 
+    began = time.monotonic()
     file = load(study)
     question = question_of(
         file,
@@ -120,7 +122,7 @@ def gate(
             raise
         except Exception as error:
             kind, message = type(error).__name__, str(error)
-            xml = report.junit_of_error(question, kind, message, 0.0)
+            xml = report.junit_of_error(question, kind, message, time.monotonic() - began)
             write(xml, report.markdown_of_error(question, message))
             raise
         interrupted = stop.is_set() and not found.verdict.final
