@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bestpolicy.core.nouns import World as World
     from bestpolicy.duel import Duel as Duel
     from bestpolicy.duel import Tally as Tally
+    from bestpolicy.gate import assert_not_worse as assert_not_worse
     from bestpolicy.study import Study as Study
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ _HOMES = {
     "Tally": "duel",
     "Verdict": "core.nouns",
     "World": "core.nouns",
+    "assert_not_worse": "gate",
 }
 __all__ = sorted(_HOMES)
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from bestpolicy import __version__
+from bestpolicy.cli_gate import gate
 from bestpolicy.cli_measure import bench, simulate
 from bestpolicy.cli_prepare import check, init
 from bestpolicy.terminal import (
@@ -169,6 +170,7 @@ cli.add_command(init)
 cli.add_command(check)
 cli.add_command(simulate)
 cli.add_command(bench)
+cli.add_command(gate)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 Every module in this folder is a design of the same name (dashes for underscores) and has one
 function, `design(policies, ledger) -> Design`. A design that can use a structure has `given`.
+`gate` alone is no such module: it tells two policies apart that are not alike, and has a front door
+of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class Steerable(Protocol):
 
 def names() -> list[str]:
     """Every design, by the name that a study gives."""
-    return sorted(module.name.replace("_", "-") for module in iter_modules(__path__))
+    modules = {module.name for module in iter_modules(__path__)} - {"gate"}
+    return sorted(name.replace("_", "-") for name in modules)
 
 
 def make(

@@ -2,7 +2,16 @@
 
 from bestpolicy.run.desk import PlayError
 from bestpolicy.run.look import constraints, snapshot
-from bestpolicy.run.open import Opened, open_study
+from bestpolicy.run.open import Opened, open_study, opened
 from bestpolicy.run.play import Played, play
 
-__all__ = ["Opened", "PlayError", "Played", "constraints", "open_study", "play", "snapshot"]
+__all__ = [
+    "Opened",
+    "PlayError",
+    "Played",
+    "constraints",
+    "open_study",
+    "opened",
+    "play",
+    "snapshot",
+]

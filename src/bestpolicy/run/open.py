@@ -31,14 +31,19 @@ class Opened:
 
 
 def open_study(file: StudyFile, *, to_play: bool = False) -> Opened:
-    """The study of this file, resumed where its record ends.
+    """The study of this file, resumed where its record ends."""
+    return opened(Study(**file.settings()), file, to_play=to_play)
+
+
+def opened(study: Study, file: StudyFile, *, to_play: bool) -> Opened:
+    """A study with its calls; it is closed if it cannot be played.
 
     What the answers depend on is kept beside the record under a name of its own: a study whose
     prompts or judge were changed half-way would mix the answers of two studies.
     """
-    study = Study(**file.settings())
     try:
-        open_store(file.store, f"{file.name}: policies and judge", file.definition).close()
+        beside = f"{study.name}: policies and judge"
+        open_store(file.store, beside, file.definition).close()
         store = study.store
         if not isinstance(store, SqliteStore):
             raise StoreError(f"{file.store}: a run needs a record on disk")
