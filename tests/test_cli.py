@@ -44,7 +44,7 @@ def test_a_winner_is_told_under_the_promised_names(study: Study, command: Comman
     assert set(told["policies"][0]) >= {
         "alive", "log_evidence_against", "comparisons", "wins", "ties", "losses", "strongest_rival",
     }  # fmt: skip
-    assert set(told["cost"]) == {"usd", "calls", "tokens", "seconds"}
+    assert set(told["cost"]) >= {"usd", "calls", "tokens", "seconds"}
     assert set(told["judge"]) >= {
         "position_bias", "position_bias_interval", "tie_share", "self_agreement",
     }  # fmt: skip
@@ -88,7 +88,7 @@ def test_a_decided_study_is_not_played_again(study: Study, command: Command) -> 
     )
     assert again["verdict"] == first["verdict"]
     assert again["replay"] == first["replay"]
-    assert again["cost"]["calls"] == 0
+    assert again["cost"]["calls_now"] == 0
 
 
 def test_status_says_the_same_and_plays_nothing(study: Study, command: Command) -> None:

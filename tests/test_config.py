@@ -12,8 +12,10 @@ from pydantic import ConfigDict
 
 from bestpolicy.config import FaultyFile, StudyFile, connect, load, study_file
 from bestpolicy.config.schema import StudySection
-from bestpolicy.config.sources import fill
 from bestpolicy.core.rng import stream
+from bestpolicy.core.talk import Reply
+from bestpolicy.llm.players import Prompted
+from bestpolicy.llm.prompts import Row, fill
 
 CORPUS = Path(__file__).parent / "broken_yaml"
 BROKEN = sorted(CORPUS.glob("*.yaml"))
@@ -140,9 +142,17 @@ def test_prompts_are_filled_from_the_row(good: Callable[..., StudyFile]) -> None
     file = good()
     answers = connect(file).answers
     rows = file.settings()["inputs"]
-    assert answers["kind/0"](rows[0]) == "Kindly: How?"
-    assert answers["plain"](rows[0]) == "Answer How?"
-    assert answers["plain"](rows[2]) == "Answer Who,"  # two words at most
+
+    def answer(policy: str, row: Row) -> str:
+        player = answers[policy]
+        assert isinstance(player, Prompted)
+        (reply,) = player.model.complete([player.ask(row, 0)])
+        assert isinstance(reply, Reply)
+        return reply.text
+
+    assert answer("kind/0", rows[0]) == "Kindly: How?"
+    assert answer("plain", rows[0]) == "Answer How?"
+    assert answer("plain", rows[2]) == "Answer Who,"  # two words at most
 
 
 def test_a_value_is_only_text_whatever_it_contains() -> None:

@@ -171,11 +171,11 @@ def test_two_cannot_leave_of_two_and_a_decided_study_stays_as_it_is() -> None:
 def test_a_store_keeps_one_change_under_each_number(url: str | None, tmp_path: Path) -> None:
     store = open_store(url and f"sqlite:///{tmp_path / 'x.db'}", "study", {})
     change = Change(0, 7, "d", joins=True)
-    store.changed(change)
-    store.changed(change)
+    store.changed([change])
+    store.changed([change])
     assert [event for _, event in store.history()] == [change]
     with pytest.raises(StoreError, match="say it again"):
-        store.changed(Change(0, 7, "e", joins=True))
+        store.changed([Change(0, 7, "e", joins=True)])
     store.close()
 
 
@@ -190,8 +190,8 @@ def test_a_report_tells_who_joined_and_who_left(study: Any) -> None:
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert told["changes"] == [
-        {"policy": "newcomer", "joins": True, "from_duel": 10},
-        {"policy": second, "joins": False, "from_duel": 10},
+        {"policy": "newcomer", "joins": True, "from_duel": 10, "why": None},
+        {"policy": second, "joins": False, "from_duel": 10, "why": None},
     ]
     assert [row["id"] for row in told["policies"]] == [*opened.policies]
     result = CliRunner().invoke(cli, ["run", str(path)])

@@ -55,7 +55,7 @@ from tiny import Tiny
         ({"budget": {"comparisons": -3}}, "comparisons must be a whole number"),
         ({"budget": {"minutes": float("inf")}}, "minutes must be a finite number"),
         ({"budget": {"minuets": 3}}, 'did you mean "minutes"?'),
-        ({"budget": {"usd": 5}}, "known price"),
+        ({"budget": {"usd": 0}}, "finite number above 0"),
         ({"inputs": []}, "at least one row"),
         ({"inputs": "file.csv"}, "must be a list"),
         ({"inputs": ["a", 7]}, "row 1 must be"),

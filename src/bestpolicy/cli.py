@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Any, NoReturn
 
 import click
 
 from bestpolicy import __version__
 from bestpolicy.cli_gate import gate
+from bestpolicy.cli_hand_over import export, stored
 from bestpolicy.cli_measure import bench, simulate
 from bestpolicy.cli_prepare import check, init
 from bestpolicy.terminal import (
@@ -95,7 +96,7 @@ def status(study: str, as_json: bool) -> int:
     from bestpolicy.report.tables import as_text
     from bestpolicy.run import constraints, snapshot
 
-    with people(as_json) as console, _stored(study) as opened:
+    with people(as_json) as console, stored(study) as opened:
         at = snapshot(opened, kept=constraints(opened, None))
         console.print(as_text(at))
     if as_json:
@@ -115,7 +116,7 @@ def replay(study: str, as_json: bool) -> int:
     from bestpolicy.report.tables import headline, verdict_json
     from bestpolicy.run import snapshot
 
-    with people(as_json) as console, _stored(study) as opened:
+    with people(as_json) as console, stored(study) as opened:
         at = snapshot(opened)
         pairs = opened.study.replay()
         same = all(announced == again for announced, again in pairs)
@@ -138,65 +139,12 @@ def replay(study: str, as_json: bool) -> int:
     return DONE if same else DIFFERS
 
 
-@cli.command()
-@study_argument
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="A .csv or .jsonl file.")
-@click.option(
-    "--format", "kind", type=click.Choice(["csv", "jsonl"]), help="Default: by file name."
-)
-@json_option
-def export(study: str, output: str | None, kind: str | None, as_json: bool) -> int:
-    """Write the raw record, a line per duel in ask order.
-
-    It goes to standard output, or to the file of --output.
-    """
-    from bestpolicy.report.raw import format_of, raw_rows, written
-
-    kind = kind or format_of(output)
-    with people(as_json) as console, _stored(study) as opened:
-        rows = raw_rows(opened.study.outcomes(), opened.study.policies)
-        if output is not None:
-            _write(output, written(rows, kind))
-            console.print(f"{len(rows):,} duels written to {output}")
-    if as_json:
-        about: dict[str, Any] = {"file": output, "format": kind, "rows": len(rows)}
-        print_json({"export": about if output is not None else about | {"duels": rows}})
-    elif output is None:
-        click.echo(written(rows, kind), nl=False)
-    return DONE
-
-
+cli.add_command(export)
 cli.add_command(init)
 cli.add_command(check)
 cli.add_command(simulate)
 cli.add_command(bench)
 cli.add_command(gate)
-
-
-@contextmanager
-def _stored(study: str) -> Iterator[Any]:
-    """The study of this file, which must have been run before."""
-    from bestpolicy.config import load
-    from bestpolicy.core.nouns import ConfigError
-    from bestpolicy.run import open_study
-
-    file = load(study)
-    if not file.database.exists():
-        raise ConfigError(
-            f"{study}: nothing recorded yet, no file {file.database.name}; "
-            f"start with: bestpolicy run {study}"
-        )
-    with open_study(file) as opened:
-        yield opened
-
-
-def _write(output: str, text: str) -> None:
-    from pathlib import Path
-
-    try:
-        Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"cannot write {output}: {error.strerror}") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

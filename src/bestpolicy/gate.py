@@ -17,8 +17,8 @@ from typing import Any
 from bestpolicy.config import StudyFile, connect
 from bestpolicy.core.evidence import share_interval
 from bestpolicy.core.nouns import ConfigError
+from bestpolicy.core.shares import nearest
 from bestpolicy.designs.gate import CANDIDATE, Gate, Goal, finding
-from bestpolicy.duel import nearest
 from bestpolicy.report.gate import GateQuestion, GateReport
 from bestpolicy.run import Opened, PlayError, opened, play, snapshot
 from bestpolicy.store.rows import digest

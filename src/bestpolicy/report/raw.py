@@ -1,4 +1,4 @@
-"""The raw record, one row per duel, as CSV or JSON lines."""
+"""The raw record, one row per duel, as CSV, JSON lines or parquet; and as preference pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from typing import Any
 
 from bestpolicy.core.nouns import Outcome
 
-COLUMNS = ("id", "left", "right", "input", "left_share", "lost", "cost", "feedback")
+COLUMNS = (
+    "id",
+    "left",
+    "right",
+    "input",
+    "left_share",
+    "lost",
+    "cost",
+    "feedback",
+    "left_text",
+    "right_text",
+)
 
 
 def raw_rows(outcomes: Sequence[Outcome], policies: Sequence[str]) -> list[dict[str, Any]]:
@@ -31,13 +42,44 @@ def raw_rows(outcomes: Sequence[Outcome], policies: Sequence[str]) -> list[dict[
 
 
 def format_of(output: str | None) -> str:
-    """csv for a name that says so, else jsonl."""
-    return "csv" if output is not None and output.lower().endswith(".csv") else "jsonl"
+    """csv or parquet for a name that says so, else jsonl."""
+    ending = "" if output is None else output.lower().rpartition(".")[2]
+    return ending if ending in ("csv", "parquet") else "jsonl"
+
+
+def preferences(
+    rows: Sequence[dict[str, Any]],
+    prompts: Sequence[str],
+    texts: Sequence[tuple[str | None, str | None]],
+) -> list[dict[str, Any]]:
+    """Duels that somebody won, as TRL's DPO reads them: prompt, chosen, rejected.
+
+    `prompts` and `texts` (left, right) go with the rows; ties, and answers that are not on record,
+    tell nothing to prefer.
+    """
+    found = []
+    for row, prompt, (left, right) in zip(rows, prompts, texts, strict=True):
+        if row["left_share"] in (None, 0.5) or left == right or None in (left, right):
+            continue
+        chosen, rejected = (left, right) if row["left_share"] > 0.5 else (right, left)
+        found.append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
+    return found
+
+
+def parquet(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The rows as a parquet file."""
+    # Loaded here: it is large, and the other formats need none of it.
+    import pyarrow
+    from pyarrow import parquet as files
+
+    sink = pyarrow.BufferOutputStream()
+    files.write_table(pyarrow.Table.from_pylist(list(rows)), sink)
+    return bytes(sink.getvalue())
 
 
 def written(rows: Sequence[dict[str, Any]], kind: str) -> str:
     """The rows as text; both formats give every float back exactly."""
-    if kind == "jsonl":
+    if kind != "csv":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     text = io.StringIO()
     lines = csv.DictWriter(text, COLUMNS, lineterminator="\n")

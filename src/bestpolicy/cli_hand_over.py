@@ -1,0 +1,86 @@
+"""The commands that hand a study over: its raw record, and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from bestpolicy.terminal import DONE, json_option, people, print_json
+
+study_argument = click.argument("study", type=click.Path())
+FORMATS = ("csv", "jsonl", "parquet", "trl-dpo")
+
+
+@click.command()
+@study_argument
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), help="A .csv, .jsonl or .parquet file."
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    help="Default: by file name. trl-dpo writes prompt, chosen, rejected as JSON lines.",
+)
+@json_option
+def export(study: str, output: str | None, kind: str | None, as_json: bool) -> int:
+    """Write the raw record, a line per duel in ask order.
+
+    It goes to standard output, or to the file of --output.
+    """
+    from bestpolicy.report.raw import format_of, parquet, preferences, raw_rows, written
+    from bestpolicy.run.texts import prompt_of, texts_of
+
+    kind = kind or format_of(output)
+    if kind == "parquet" and output is None:
+        raise click.UsageError("parquet is no text: name a file with --output")
+    with people(as_json) as console, stored(study) as opened:
+        outcomes, names = opened.study.outcomes(), opened.study.policies
+        asked = [outcome.comparison for outcome in outcomes]
+        rows = raw_rows(outcomes, names)
+        texts = list(texts_of(opened.file, opened.calls, asked, names))
+        if kind == "trl-dpo":
+            prompts = [prompt_of(opened.file, comparison) for comparison in asked]
+            rows = preferences(rows, prompts, texts)
+        else:
+            for row, (left, right) in zip(rows, texts, strict=True):
+                row["left_text"], row["right_text"] = left, right
+        if output is not None:
+            _write(output, parquet(rows) if kind == "parquet" else written(rows, kind).encode())
+            many = "preference pairs" if kind == "trl-dpo" else "duels"
+            console.print(f"{len(rows):,} {many} written to {output}", markup=False)
+    if as_json:
+        about: dict[str, Any] = {"file": output, "format": kind, "rows": len(rows)}
+        print_json({"export": about if output is not None else about | {"duels": rows}})
+    elif output is None:
+        click.echo(written(rows, kind), nl=False)
+    return DONE
+
+
+@contextmanager
+def stored(study: str) -> Iterator[Any]:
+    """The study of this file, which must have been run before."""
+    from bestpolicy.config import load
+    from bestpolicy.core.nouns import ConfigError
+    from bestpolicy.run import open_study
+
+    file = load(study)
+    if not file.database.exists():
+        raise ConfigError(
+            f"{study}: nothing recorded yet, no file {file.database.name}; "
+            f"start with: bestpolicy run {study}"
+        )
+    with open_study(file) as opened:
+        yield opened
+
+
+def _write(output: str, content: bytes) -> None:
+    from pathlib import Path
+
+    try:
+        Path(output).write_bytes(content)
+    except OSError as error:
+        raise click.UsageError(f"cannot write {output}: {error.strerror}") from None
