@@ -233,7 +233,7 @@ def _allocation(at: Snapshot, where: Allocation) -> dict[str, Any] | None:
 def _costs(dossier: Dossier) -> dict[str, Any]:
     figures = []
     for title, prefix, suffix, values in (
-        ("Cost per call", "$", "", [(c.policy, c.usd) for c in dossier.costs]),
+        ("Cost per call", plots.DOLLAR, "", [(c.policy, c.usd) for c in dossier.costs]),
         ("Seconds per call", "", " s", [(c.policy, c.latency) for c in dossier.costs]),
     ):
         known = [(policy, value) for policy, value in values if value is not None]

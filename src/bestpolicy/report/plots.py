@@ -48,6 +48,7 @@ PAPER = "rgb(255, 255, 255)"
 DASHES = ("solid", "dot")
 MOST = 12  # lines in one figure
 ROW = 46  # pixels of a labelled row
+DOLLAR = "&#36;"  # two plain ones in a label are taken for a formula
 OPEN = 0.95  # a range of a share that is wider says nothing
 
 
@@ -281,7 +282,7 @@ def _layout(*, height: int, left: int, bottom: int) -> dict[str, Any]:
 
 
 def _label(name: str, most: int = 40) -> str:
-    return escape(shortened(name, most), quote=False)
+    return escape(shortened(name, most), quote=False).replace("$", DOLLAR)
 
 
 def _json(figure: go.Figure) -> str:
