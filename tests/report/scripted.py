@@ -106,14 +106,14 @@ def dossier(study: Study, *, full: bool = True, texts: Sequence[str] = ()) -> Do
         inputs="4,000 rows of tickets.csv, columns customer and question",
     )
     bare = Dossier(at, basis, "on 21 November 2026, 20:14 UTC", "0.1.0", trail(study))
-    return filled(bare, texts or SAYS) if full else bare
+    return filled(bare, study.since, texts or SAYS) if full else bare
 
 
-def filled(bare: Dossier, texts: Sequence[str]) -> Dossier:
+def filled(bare: Dossier, since: int, texts: Sequence[str]) -> Dossier:
     """With costs, examples, canaries and commands as a log of calls would give them."""
     at = bare.snapshot
     examples = []
-    for outcome in choose(at):
+    for outcome in choose(at, since=since):
         left, right = outcome.comparison.arms
         told = example(outcome, at.policies)
         row = None if outcome.comparison.context is None else ROWS[outcome.comparison.context]

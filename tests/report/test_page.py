@@ -51,6 +51,7 @@ PAYLOADS = (
     "<b>bold</b><br>%{x} $x^2$ &lt;i&gt;",
 )
 
+LIBRARY = plots.library()  # no word or element of which is read
 HARMLESS = tuple(f"text {chr(97 + n)}" for n in range(len(PAYLOADS)))
 
 
@@ -63,7 +64,7 @@ class Text(HTMLParser):
         self.attributes: list[tuple[str, str, str]] = []
         self.tags: list[str] = []
         self._hidden = 0
-        self.feed(page)
+        self.feed(page.replace(LIBRARY, ""))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
@@ -137,7 +138,7 @@ def test_the_sections_come_in_the_order_in_which_they_are_read(five: Dossier) ->
 def test_the_verdict_is_the_first_thing_said_and_claims_what_was_proven(five: Dossier) -> None:
     text = Text(render(five)).text
     assert five.snapshot.verdict.kind == "winner"
-    first = "The winner is kind-and-brief (wrong at most 0.05 of the time, whenever you look)."
+    first = "The winner is kind-and-brief. Wrong at most 0.05 of the time, whenever you look."
     assert first in text[text.index("bestpolicy report") :][:200]
     assert "at most 5 in 100 ever name a wrong winner" in text
 
@@ -312,7 +313,7 @@ def test_a_study_with_guests_and_a_changed_judge_is_told() -> None:
     assert "not there" in text
 
 
-# -- one file, and nobody's text runs ---------------------------------------------------------------
+# -- one file, and nobody's text runs ----------------------------------------------------------
 
 
 def test_the_file_loads_nothing_and_its_policy_forbids_it(five: Dossier) -> None:

@@ -130,8 +130,11 @@ class Dossier:
     commands: tuple[Command, ...] = ()
 
 
-def choose(at: Snapshot, n: int = EXAMPLES, *, since: int = 0) -> list[Outcome]:
-    """Up to n duels to show, in ask order: a seeded draw, each kind of outcome in proportion."""
+def choose(at: Snapshot, *, since: int, n: int = EXAMPLES) -> list[Outcome]:
+    """Up to n duels to show, in ask order: a seeded draw, each kind of outcome in proportion.
+
+    `since` is the duel from which evidence counts.
+    """
     kinds: dict[str, list[Outcome]] = {}
     for outcome in at.outcomes:
         if outcome.comparison.id >= since:

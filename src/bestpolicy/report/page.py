@@ -73,7 +73,6 @@ def view(dossier: Dossier) -> dict[str, Any]:
         "matrix": _matrix(at),
         "allocation": _allocation(at, where),
         "costs": _costs(dossier),
-        "failures": [_failure(at, cost) for cost in dossier.costs],
         "examples": [_example(example) for example in dossier.examples],
         "chosen": dossier.chosen,
         "judge": _judge(at),
@@ -231,10 +230,14 @@ def _allocation(at: Snapshot, where: Allocation) -> dict[str, Any] | None:
 
 
 def _costs(dossier: Dossier) -> dict[str, Any]:
+    """Whoever leads comes first, as everywhere."""
+    at = dossier.snapshot
+    place = {at.policies[i]: n for n, i in enumerate(ranking(at))}
+    costs = sorted(dossier.costs, key=lambda cost: place.get(cost.policy, len(place)))
     figures = []
     for title, prefix, suffix, values in (
-        ("Cost per call", plots.DOLLAR, "", [(c.policy, c.usd) for c in dossier.costs]),
-        ("Seconds per call", "", " s", [(c.policy, c.latency) for c in dossier.costs]),
+        ("Cost per call", plots.DOLLAR, "", [(c.policy, c.usd) for c in costs]),
+        ("Seconds per call", "", " s", [(c.policy, c.latency) for c in costs]),
     ):
         known = [(policy, value) for policy, value in values if value is not None]
         if known:
@@ -248,14 +251,15 @@ def _costs(dossier: Dossier) -> dict[str, Any]:
             "latency": _seconds(c.latency),
             "tokens": f"{c.tokens_in:,} / {c.tokens_out:,}" if c.tokens_in or c.tokens_out else "",
         }
-        for c in dossier.costs
+        for c in costs
     ]
     return {
         "figures": figures,
         "rows": rows,
         "note": dossier.cost_note,
-        "no_usd": not any(c.usd for c in dossier.costs),
-        "no_latency": not any(c.latency for c in dossier.costs),
+        "failures": [_failure(at, c) for c in costs],
+        "no_usd": not any(c.usd for c in costs),
+        "no_latency": not any(c.latency for c in costs),
     }
 
 

@@ -217,7 +217,12 @@ def _dots(
         x=[v.value for v in values],
         y=list(y),
         mode="markers",
-        marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 1.5}},
+        marker={
+            "color": colour,
+            "size": 10,
+            "symbol": symbol,
+            "line": {"color": colour, "width": 1.5},
+        },
         customdata=[[v.low, v.high] for v in values],
         hovertemplate=f"{said}<extra></extra>",
     )

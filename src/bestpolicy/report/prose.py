@@ -16,6 +16,9 @@ STRUCTURES = {
     "features": "strengths that follow from what the policies are made of",
     "auto": "strengths that follow from what the policies are made of, where that is known",
 }
+ALWAYS = (
+    "This holds at every moment: looking early, looking often and stopping at will were allowed."
+)
 SURE = " (wrong at most"  # what a headline that claims something ends with
 # What it is, what it means, and what is said where it is not known.
 JUDGE = (
@@ -48,11 +51,9 @@ def headline(verdict: Verdict[str]) -> tuple[str, str]:
     if verdict.kind != "equivalent":
         text = text[0].upper() + text[1:]
     claim, mark, sure = text.rpartition(SURE)
-    return (
-        (claim, mark.lstrip() + sure + ".")
-        if mark
-        else (text if text.endswith("…") else text + ".", "")
-    )
+    if mark:
+        return f"{claim}.", f"Wrong at most{sure.removesuffix(')')}."
+    return (text if text.endswith("…") else f"{text}."), ""
 
 
 def numbers(of: Iterable[int]) -> str:
@@ -61,11 +62,16 @@ def numbers(of: Iterable[int]) -> str:
 
 def meaning(at: Snapshot, basis: Basis) -> list[str]:
     """What the verdict claims, how surely, and what it does not claim."""
+    told = [_claim(at, basis)]
+    if at.verdict.kind == "winner":
+        told.append("It does not say by how much the winner is better; the shares below do.")
+    if at.verdict.given:
+        told.append(f"All of this rests on one condition: if {at.verdict.given}.")
+    return told
+
+
+def _claim(at: Snapshot, basis: Basis) -> str:
     wrong = f"{100 * (1 - at.confidence):.3g} in 100"
-    always = (
-        "This holds at every moment: looking early, looking often and stopping at will were allowed"
-    )
-    told: list[str]
     match at.verdict.kind:
         case "winner":
             beats = (
@@ -73,46 +79,33 @@ def meaning(at: Snapshot, basis: Basis) -> list[str]:
                 if basis.assume_winner
                 else "against each other policy, this judge prefers it more than half of the time"
             )
-            told = [
-                (
-                    f"“Winner” means: {beats}. Of studies like this one, at most {wrong} ever name a "
-                    f"wrong winner. {always}."
-                ),
-                "It does not say by how much the winner is better; the shares below do.",
-            ]
-        case "equivalent":
-            told = [
-                (
-                    "“Equally good” means: none of them loses to any other policy by more than "
-                    f"{100 * basis.indifference:.3g} points of share. At most {wrong} of such studies "
-                    f"ever say so wrongly. {always}."
-                )
-            ]
-        case "no-winner":
-            told = [
-                (
-                    "Every policy loses to some other policy, so that there is nobody to name. At most "
-                    f"{wrong} of such studies ever say so wrongly. {always}."
-                )
-            ]
-        case "infeasible":
-            told = ["Nothing is claimed about which policy is best."]
-        case _:
-            out = (
-                f" That the best policy is among those ruled out happens in at most {wrong} of "
-                f"studies like this one. {always}."
-                if 0 < len(at.verdict.survivors) < len(at.policies) - len(at.left)
-                else ""
+            return (
+                f"“Winner” means: {beats}. Of studies like this one, at most {wrong} ever name "
+                f"a wrong winner. {ALWAYS}"
             )
-            told = [
-                (
-                    "The answers so far do not prove which policy is best, so none is named; this is "
-                    f"not a finding that they are equal.{out}"
-                )
-            ]
-    if at.verdict.given:
-        told.append(f"All of this rests on one condition: if {at.verdict.given}.")
-    return told
+        case "equivalent":
+            return (
+                "“Equally good” means: none of them loses to any other policy by more than "
+                f"{100 * basis.indifference:.3g} points of share. Of studies like this one, at "
+                f"most {wrong} ever say so wrongly. {ALWAYS}"
+            )
+        case "no-winner":
+            return (
+                "Every policy loses to some other policy, so that there is nobody to name. Of "
+                f"studies like this one, at most {wrong} ever say so wrongly. {ALWAYS}"
+            )
+        case "infeasible":
+            return "Nothing is claimed about which policy is best."
+    open_still = (
+        "The answers so far do not prove which policy is best, so that none is named; this is not "
+        "a finding that they are equal."
+    )
+    if not 0 < len(at.verdict.survivors) < len(at.policies) - len(at.left):
+        return open_still
+    return (
+        f"{open_still} Of studies like this one, at most {wrong} ever rule out a policy that loses "
+        f"to nobody. {ALWAYS}"
+    )
 
 
 def facts(at: Snapshot) -> list[tuple[str, str]]:
@@ -158,8 +151,9 @@ def grounds(basis: Basis, more: Iterable[str]) -> list[tuple[str, str]]:
         (
             "Answers are separate",
             (
-                "the judge answers the same pair in the same manner throughout, and no answer depends "
-                "on another; the record is watched for signs that this fails, see Judge health"
+                "the judge answers the same pair in the same manner throughout, and no answer "
+                "depends on another; the record is watched for signs that this fails, see Judge "
+                "health"
             ),
         ),
         ("Inputs", f"{basis.inputs}. {rows}"),
