@@ -112,7 +112,7 @@ def end(study: Study) -> tuple[Any, ...]:
         evidence,
         standing.alive.tolist(),
         standing.leader,
-        standing.proof.tolist(),
+        [standing.proof[i] if i in here else None for i in range(len(study.policies))],
         standing.drop_bar,
     )
 
@@ -123,7 +123,7 @@ def last(seen: Trail) -> tuple[Any, ...]:
         [None if np.isnan(e) else e for e in seen.evidence[-1].tolist()],
         seen.alive[-1].tolist(),
         int(seen.leader[-1]),
-        seen.proof[-1].tolist(),
+        [None if np.isnan(e) else e for e in seen.proof[-1].tolist()],
         float(seen.bar[-1]),
     )
 

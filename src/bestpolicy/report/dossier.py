@@ -34,7 +34,7 @@ class Trail:
     alive: NDArray[np.bool_]  # (n, K) not proven to lose to somebody
     bar: Array  # (n,) evidence at which a policy leaves
     leader: NDArray[np.intp]  # (n,) who led
-    proof: Array  # (n, K) log proof that the leader of then beats it; inf once proven
+    proof: Array  # (n, K) log proof that the leader of then beats it; inf once proven, nan as above
     proof_bar: Array  # (n,) proof at which that is proven
     resets: tuple[int, ...] = ()  # after how many answers the evidence began anew
 

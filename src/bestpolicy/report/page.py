@@ -10,7 +10,7 @@ users go through the template's escaping only; figures get theirs in `plots`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, isfinite, isnan, log
+from math import isnan, log
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,16 @@ from bestpolicy.core.nouns import Interval
 from bestpolicy.core.watch import FALSE_ALARM
 from bestpolicy.report import plots, prose
 from bestpolicy.report.allocation import Allocation, Spent, allocation
+from bestpolicy.report.data import data, is_proven
 from bestpolicy.report.dossier import Dossier, Example, PolicyCost, Trail
 from bestpolicy.report.snapshot import Snapshot
-from bestpolicy.report.tables import as_json, in_words, ranking, state
-from bestpolicy.report.text import cut, safe_json, seen
+from bestpolicy.report.tables import in_words, ranking, state
+from bestpolicy.report.text import cut, safe_json, seen, shortened
 
 LONG = 70  # characters of a claim; longer ones are set smaller
 MATRIX = 12  # policies of the matrix
 ROWS = 60  # of a table
+SHORT = 32  # characters of a name where it stands in full elsewhere
 MOMENTS = 9  # of the evidence, as a table
 PAIRS = 12  # of the allocation
 ANSWER, FIELD = 1500, 400  # characters of an answer, and of a field of the input
@@ -90,38 +92,6 @@ def view(dossier: Dossier) -> dict[str, Any]:
     }
 
 
-def data(dossier: Dossier, where: Allocation) -> dict[str, Any]:
-    """The page's numbers for programs: what `--json` says, and what the page adds to it."""
-    at = dossier.snapshot
-    return as_json(at) | {
-        "pairs": [
-            {"left": at.policies[a], "right": at.policies[b], "comparisons": pair.n}
-            | {"never_answered": pair.lost, "share": _numbers(at.against(a, b))}
-            for (a, b), pair in sorted(at.pairs.items())
-        ],
-        "allocation": [
-            {"loser": at.policies[one.loser], "rival": at.policies[one.rival]}
-            | {"comparisons": one.n, "used": one.used, "optimal": _numbers(one.best)}
-            for one in where.pairs
-        ],
-        "policy_costs": [
-            {"policy": c.policy, "calls": c.calls, "failed": c.failed}
-            | {"failed_share": _numbers(at.interval(c.failed, c.calls)) if c.calls else None}
-            | {"reasons": dict(c.reasons), "usd": _numbers(c.usd), "seconds": _numbers(c.latency)}
-            | {"tokens_in": c.tokens_in, "tokens_out": c.tokens_out}
-            for c in dossier.costs
-        ],
-        "canaries": [
-            {"about": c.about, "asked": c.asked, "right": c.right}
-            | {"share": _numbers(at.interval(c.right, c.asked))}
-            for c in dossier.canaries
-        ],
-        "bars": [at.standing.drop_bar, at.standing.proof_bar, -log(FALSE_ALARM)],
-        "proof": [_finite(float(proof)) for proof in at.standing.proof],
-        "created": dossier.created,
-    }
-
-
 def _trail(dossier: Dossier) -> dict[str, Any] | None:
     trail, at = dossier.trail, dossier.snapshot
     if trail is None or len(trail.at) < 2:
@@ -130,14 +100,15 @@ def _trail(dossier: Dossier) -> dict[str, Any] | None:
     shown = plots.lines(order)
     return {
         "evidence": _raw(plots.evidence(trail, shown, at.policies)),
-        # Where a winner is assumed, the last survivor wins and nothing else is proven.
+        # Where a winner is assumed or a structure proves, the last survivor wins.
         "proof": None
-        if dossier.basis.assume_winner
+        if dossier.basis.assume_winner or dossier.basis.trust_structure
         else _raw(plots.proof(trail, shown, at.policies, at.standing.leader)),
         "leader": at.policies[at.standing.leader],
         "legend": [(at.policies[one.policy], state(at, one.policy), one) for one in shown],
         "rest": len(order) - len(shown),
         "moments": _moments(trail, shown),
+        "below": plots.leaves_below(trail, shown),
         "resets": trail.resets,
         "read": int(trail.at[-1]),
     }
@@ -159,18 +130,18 @@ def _moments(trail: Trail, shown: Sequence[plots.Line]) -> list[tuple[str, list[
 
 
 def _standing(at: Snapshot, i: int) -> dict[str, Any]:
-    tally, rival = at.tallies[i], at.rival(i)
+    rival, leads, gone = at.rival(i), i == at.standing.leader, at.policies[i] in at.left
     proof = float(at.standing.proof[i])
-    leads = i == at.standing.leader
     return {
         "policy": at.policies[i],
         "state": state(at, i),
         "leads": leads,
-        "evidence": f"{float(at.standing.evidence[i]):,.2f}",
-        "proof": "" if leads else f"{proof:,.2f}" if isfinite(proof) else "proven",
-        "tally": tally,
-        "rival": None if rival is None else at.policies[rival],
-        "share": in_words(at.against(i, rival)),
+        # Of whoever has left nothing is claimed any more.
+        "evidence": "–" if gone else f"{float(at.standing.evidence[i]):,.2f}",
+        "proof": "–" if gone or leads else "proven" if is_proven(at, i) else f"{proof:,.2f}",
+        "tally": at.tallies[i],
+        "rival": "–" if rival is None or gone else shortened(at.policies[rival], SHORT),
+        "share": "–" if gone else in_words(at.against(i, rival)),
     }
 
 
@@ -182,7 +153,7 @@ def _matrix(at: Snapshot) -> dict[str, Any]:
         order = list(dict.fromkeys([*alive, *rivals, *order]))[:MATRIX]
     cells = [[None if a == b else _cell(at, a, b) for b in order] for a in order]
     return {
-        "policies": [at.policies[i] for i in order],
+        "policies": [(at.policies[i], shortened(at.policies[i], SHORT)) for i in order],
         "cells": cells,
         "left_out": len(at.policies) - len(order),
     }
@@ -192,15 +163,13 @@ def _cell(at: Snapshot, a: int, b: int) -> dict[str, Any]:
     pair, share = at.pairs.get((a, b)), at.against(a, b)
     if pair is None or share is None or not pair.n:
         return {"n": 0}
-    # The row of the leader, whose claim over each rival is the certificate's.
-    proven = a == at.standing.leader and float(at.standing.proof[b]) == inf
     return {
         "n": pair.n,
         "value": f"{100 * share.value:.1f}",
         "range": f"{100 * share.low:.1f}–{100 * share.high:.1f}",
         "tint": round(200 * abs(share.value - 0.5)),
         "side": "wins" if share.low > 0.5 else "loses" if share.high < 0.5 else "open",
-        "proven": proven,
+        "proven": a == at.standing.leader and is_proven(at, b),
         "title": f"{seen(at.policies[a])} against {seen(at.policies[b])}: {in_words(share)} of "
         f"{pair.n:,} comparisons",
     }
@@ -326,14 +295,6 @@ def _seconds(value: Interval | None) -> str:
     if value is None:
         return "not measured"
     return f"{value.value:.3g} s [{value.low:.3g}, {value.high:.3g}]"
-
-
-def _numbers(value: Interval | None) -> list[float | None] | None:
-    return None if value is None else [_finite(v) for v in (value.value, value.low, value.high)]
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
 
 
 def _raw(text: str) -> Markup:

@@ -82,13 +82,22 @@ def lines(ranking: Sequence[int]) -> list[Line]:
 
 def evidence(trail: Trail, shown: Sequence[Line], names: Sequence[str]) -> str:
     """Log evidence against each policy over the answers; a line ends where the policy leaves."""
-    climbs = []
-    for line in shown:
-        alive = trail.alive[:, line.policy]
-        before = np.concatenate([[True], alive[:-1]])
-        y = np.where(alive | before, trail.evidence[:, line.policy], np.nan)
-        climbs.append((line, y, before & ~alive & np.isfinite(y)))
+    climbs = [(line, *_until_out(trail, line.policy)) for line in shown]
     return _climb(trail, climbs, trail.bar, names, "a policy leaves here", "is out by")
+
+
+def leaves_below(trail: Trail, shown: Sequence[Line]) -> bool:
+    """Whether a policy leaves at a moment when this evidence is below the bar."""
+    ends = [_until_out(trail, line.policy) for line in shown]
+    return any(bool((out & (y < trail.bar)).any()) for y, out in ends)
+
+
+def _until_out(trail: Trail, policy: int) -> tuple[Array, NDArray[np.bool_]]:
+    """Evidence while the policy is in, nan after; and the moments when it leaves."""
+    alive = trail.alive[:, policy]
+    before = np.concatenate([[True], alive[:-1]])
+    y = np.where(alive | before, trail.evidence[:, policy], np.nan)
+    return y, before & ~alive & np.isfinite(y)
 
 
 def proof(trail: Trail, shown: Sequence[Line], names: Sequence[str], leader: int) -> str:
@@ -147,7 +156,8 @@ def _climb(
         figure.add_vline(x=at, line={"color": QUIET, "width": 1, "dash": "dot"})
     room = 0.06 * (high - low)
     figure.update_layout(_layout(height=340, left=34, bottom=44))
-    figure.add_annotation(_note(f"{at_bar}: {bars[0]:.2f}", float(bars[0])))
+    height = f": {bar:.2f}" if bars.min() == bar else ""
+    figure.add_annotation(_note(at_bar + height, float(bars[0])))
     figure.update_xaxes(
         title={"text": "answers", "standoff": 8}, rangemode="tozero", tickformat=","
     )

@@ -141,11 +141,11 @@ def grounds(basis: Basis, more: Iterable[str]) -> list[tuple[str, str]]:
         if basis.reuse_inputs
         else "The verdict is about inputs like these"
     )
-    winner = (
-        "assumed: some policy beats all others"
-        if basis.assume_winner
-        else "not assumed: that a winner exists had to be proven as well"
-    )
+    winner = "not assumed: that a winner exists has to be proven as well"
+    if basis.assume_winner:
+        winner = "assumed: some policy beats all others"
+    elif basis.trust_structure:
+        winner = "it follows from the structure, if that holds"
     return [
         ("Judge", f"{basis.judge}. Better means: preferred by this judge"),
         (

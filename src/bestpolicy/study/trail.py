@@ -75,16 +75,17 @@ def _tell(reading: Reading, answers: Mapping[int, Outcome], stop: int) -> None:
 
 def _trail(seen: list[tuple[int, tuple[int, ...], Standing]], resets: tuple[int, ...]) -> Trail:
     known = len(seen[0][2].evidence)
-    evidence = np.full((len(seen), known), np.nan)
-    for row, (_, policies, standing) in zip(evidence, seen, strict=True):
-        row[list(policies)] = standing.evidence[list(policies)]
+    evidence, proof = np.full((2, len(seen), known), np.nan)
+    for n, (_, policies, standing) in enumerate(seen):
+        here = list(policies)
+        evidence[n, here], proof[n, here] = standing.evidence[here], standing.proof[here]
     return Trail(
         at=np.array([at for at, _, _ in seen], np.intp),
         evidence=evidence,
         alive=np.array([standing.alive for _, _, standing in seen]),
         bar=np.array([standing.drop_bar for _, _, standing in seen]),
         leader=np.array([standing.leader for _, _, standing in seen], np.intp),
-        proof=np.array([standing.proof for _, _, standing in seen]),
+        proof=proof,
         proof_bar=np.array([standing.proof_bar for _, _, standing in seen]),
         resets=resets,
     )
