@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,15 @@ def url(folder: Path) -> str:
 def elements(page: str, which: str) -> Any:
     """What a script element of the page holds, as a program would read it."""
     return json.loads(page.split(f'id="{which}">')[1].split("</script>")[0])
+
+
+@cache
+def of_five() -> Dossier:
+    """A decided study, whose judge leans."""
+    return dossier(play(TICKETS, lean=1.0))
+
+
+@cache
+def of_twenty() -> Dossier:
+    """An undecided study of more policies than are drawn."""
+    return dossier(play(spread(20), most=150))

@@ -15,8 +15,28 @@ from bestpolicy.report.dossier import Dossier
 from bestpolicy.report.page import render
 from bestpolicy.report.tables import as_json, in_words
 from bestpolicy.study import Study
-from report.scripted import TICKETS, answer, dossier, elements, play, snapshot
+from report.scripted import (
+    TICKETS,
+    answer,
+    dossier,
+    elements,
+    of_five,
+    of_twenty,
+    play,
+    snapshot,
+)
 from report.seen import Text
+
+
+@pytest.fixture
+def five() -> Dossier:
+    return of_five()
+
+
+@pytest.fixture
+def twenty() -> Dossier:
+    return of_twenty()
+
 
 # -- what it says ------------------------------------------------------------------------------
 

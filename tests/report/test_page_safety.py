@@ -18,7 +18,7 @@ from bestpolicy.report import plots
 from bestpolicy.report.dossier import Canary, Command, Dossier, Example, PolicyCost
 from bestpolicy.report.page import render
 from report.browser import CHROMIUM, opened
-from report.scripted import dossier, elements, play
+from report.scripted import dossier, elements, of_five, of_twenty, play
 from report.seen import Text
 
 RAN = "document.documentElement.dataset.ran='1'"
@@ -48,6 +48,16 @@ PAYLOADS = (
     "<b>bold</b><br>%{x} $x^2$ &lt;i&gt;",
 )
 HARMLESS = tuple(f"text {chr(97 + n)}" for n in range(len(PAYLOADS)))
+
+
+@pytest.fixture
+def five() -> Dossier:
+    return of_five()
+
+
+@pytest.fixture
+def twenty() -> Dossier:
+    return of_twenty()
 
 
 @pytest.fixture(scope="module")
