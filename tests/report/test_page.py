@@ -74,6 +74,16 @@ def test_every_verdict_is_explained(five: Dossier, kind: Any, says: str) -> None
     assert "if the structure holds" in text
 
 
+def test_where_a_winner_is_assumed_nobody_is_said_to_be_proven_beaten_by_the_leader() -> None:
+    study = play({"a": 1.5, "b": 0.0, "c": -1.5}, assume_winner=True, indifference=0.2)
+    page = render(dossier(study))
+    assert np.isinf(study.standing().proof).sum() > 1  # which is of equivalence here
+    assert "✓" not in Text(page).text
+    assert "Proof that the leader beats it" not in Text(page).text
+    assert not any(told["proven"] for told in elements(page, "report")["proof"])
+    assert "✓" in Text(render(dossier(play({"a": 1.5, "b": 0.0, "c": -1.5})))).text
+
+
 def test_warnings_stand_before_what_the_verdict_rests_on(five: Dossier) -> None:
     warnings = five.snapshot.warnings()
     assert any("favours a position" in warning for warning in warnings)

@@ -8,7 +8,7 @@ from typing import Any
 from bestpolicy.core.nouns import Interval
 from bestpolicy.core.watch import FALSE_ALARM
 from bestpolicy.report.allocation import Allocation
-from bestpolicy.report.dossier import Dossier
+from bestpolicy.report.dossier import Basis, Dossier
 from bestpolicy.report.snapshot import Snapshot
 from bestpolicy.report.tables import as_json
 
@@ -41,17 +41,23 @@ def data(dossier: Dossier, where: Allocation) -> dict[str, Any]:
         ],
         "bars": [at.standing.drop_bar, at.standing.proof_bar, -log(FALSE_ALARM)],
         "proof": [
-            {"policy": at.policies[i], "log_proof": _finite(proof), "proven": is_proven(at, i)}
+            {
+                "policy": at.policies[i],
+                "log_proof": _finite(proof),
+                "proven": is_proven(at, dossier.basis, i),
+            }
             for i, proof in enumerate(at.standing.proof.tolist())
         ],
         "created": dossier.created,
     }
 
 
-def is_proven(at: Snapshot, i: int) -> bool:
-    """Whether the leader is proven to beat this policy."""
-    leads, gone = i == at.standing.leader, at.policies[i] in at.left
-    return not leads and not gone and float(at.standing.proof[i]) == inf
+def is_proven(at: Snapshot, basis: Basis, i: int) -> bool:
+    """Whether the leader is proven to beat this policy itself."""
+    # Where a winner is assumed that is never claimed: `proof` is then of something else.
+    if basis.assume_winner or i == at.standing.leader or at.policies[i] in at.left:
+        return False
+    return float(at.standing.proof[i]) == inf
 
 
 def _numbers(value: Interval | None) -> list[float | None] | None:

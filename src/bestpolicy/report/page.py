@@ -23,7 +23,7 @@ from bestpolicy.core.watch import FALSE_ALARM
 from bestpolicy.report import plots, prose
 from bestpolicy.report.allocation import Allocation, Spent, allocation
 from bestpolicy.report.data import data, is_proven
-from bestpolicy.report.dossier import Dossier, Example, PolicyCost, Trail
+from bestpolicy.report.dossier import Basis, Dossier, Example, PolicyCost, Trail
 from bestpolicy.report.snapshot import Snapshot
 from bestpolicy.report.tables import in_words, ranking, state
 from bestpolicy.report.text import cut, safe_json, seen, shortened
@@ -69,10 +69,11 @@ def view(dossier: Dossier) -> dict[str, Any]:
         "news": at.news(),
         "grounds": prose.grounds(basis, dossier.assumptions),
         "trail": _trail(dossier),
-        "standings": [_standing(at, i) for i in ranking(at)[:ROWS]],
+        "standings": [_standing(at, basis, i) for i in ranking(at)[:ROWS]],
         "standings_left_out": max(0, len(at.policies) - ROWS),
+        "assumed": basis.assume_winner,
         "bars": (at.standing.drop_bar, at.standing.proof_bar),
-        "matrix": _matrix(at),
+        "matrix": _matrix(at, basis),
         "allocation": _allocation(at, where),
         "costs": _costs(dossier),
         "examples": [_example(example) for example in dossier.examples],
@@ -129,7 +130,7 @@ def _moments(trail: Trail, shown: Sequence[plots.Line]) -> list[tuple[str, list[
     ]
 
 
-def _standing(at: Snapshot, i: int) -> dict[str, Any]:
+def _standing(at: Snapshot, basis: Basis, i: int) -> dict[str, Any]:
     rival, leads, gone = at.rival(i), i == at.standing.leader, at.policies[i] in at.left
     proof = float(at.standing.proof[i])
     return {
@@ -138,20 +139,20 @@ def _standing(at: Snapshot, i: int) -> dict[str, Any]:
         "leads": leads,
         # Of whoever has left nothing is claimed any more.
         "evidence": "–" if gone else f"{float(at.standing.evidence[i]):,.2f}",
-        "proof": "–" if gone or leads else "proven" if is_proven(at, i) else f"{proof:,.2f}",
+        "proof": "–" if gone or leads else "proven" if is_proven(at, basis, i) else f"{proof:,.2f}",
         "tally": at.tallies[i],
         "rival": "–" if rival is None or gone else shortened(at.policies[rival], SHORT),
         "share": "–" if gone else in_words(at.against(i, rival)),
     }
 
 
-def _matrix(at: Snapshot) -> dict[str, Any]:
+def _matrix(at: Snapshot, basis: Basis) -> dict[str, Any]:
     order = ranking(at)
     if len(order) > MATRIX:
         alive = [i for i in order if at.standing.alive[i]]
         rivals = [rival for i in alive if (rival := at.rival(i)) is not None]
         order = list(dict.fromkeys([*alive, *rivals, *order]))[:MATRIX]
-    cells = [[None if a == b else _cell(at, a, b) for b in order] for a in order]
+    cells = [[None if a == b else _cell(at, basis, a, b) for b in order] for a in order]
     return {
         "policies": [(at.policies[i], shortened(at.policies[i], SHORT)) for i in order],
         "cells": cells,
@@ -159,7 +160,7 @@ def _matrix(at: Snapshot) -> dict[str, Any]:
     }
 
 
-def _cell(at: Snapshot, a: int, b: int) -> dict[str, Any]:
+def _cell(at: Snapshot, basis: Basis, a: int, b: int) -> dict[str, Any]:
     pair, share = at.pairs.get((a, b)), at.against(a, b)
     if pair is None or share is None or not pair.n:
         return {"n": 0}
@@ -169,7 +170,7 @@ def _cell(at: Snapshot, a: int, b: int) -> dict[str, Any]:
         "range": f"{100 * share.low:.1f}–{100 * share.high:.1f}",
         "tint": round(200 * abs(share.value - 0.5)),
         "side": "wins" if share.low > 0.5 else "loses" if share.high < 0.5 else "open",
-        "proven": a == at.standing.leader and is_proven(at, b),
+        "proven": a == at.standing.leader and is_proven(at, basis, b),
         "title": f"{seen(at.policies[a])} against {seen(at.policies[b])}: {in_words(share)} of "
         f"{pair.n:,} comparisons",
     }
