@@ -14,6 +14,7 @@ from bestpolicy.config import FaultyFile, StudyFile, connect, load, study_file
 from bestpolicy.config.schema import StudySection
 from bestpolicy.core.rng import stream
 from bestpolicy.core.talk import Reply
+from bestpolicy.llm.judges import FunctionJudge
 from bestpolicy.llm.players import Prompted
 from bestpolicy.llm.prompts import Row, fill
 
@@ -177,7 +178,7 @@ def test_two_studies_may_call_modules_of_one_name(tmp_path: Path) -> None:
         (home / "one_judge.py").write_text(ONE_JUDGE.replace("left'", f"{folder}'"))
         (home / "kind.md").write_text("Kindly: {{question}}")
         (home / "study.yaml").write_text(GOOD)
-        said.append(connect(load(str(home / "study.yaml"))).judge({}, "", ""))
+        said.append(connect(load(str(home / "study.yaml"))).judge.function({}, "", ""))
     assert said == ["one", "two"]
 
 
@@ -185,7 +186,9 @@ def test_a_module_may_be_on_the_python_path_instead(good: Callable[..., StudyFil
     text = GOOD.replace("one_judge:judge", "operator:countOf")
     with pytest.raises(FaultyFile, match=r"must take \(row, left, right\)"):
         connect(good(text))
-    assert connect(good(GOOD.replace("one_judge:judge", "builtins:max"))).judge is max
+    assert connect(good(GOOD.replace("one_judge:judge", "builtins:max"))).judge == FunctionJudge(
+        max
+    )
 
 
 def test_a_file_that_would_hide_a_module_in_use_is_refused(

@@ -16,7 +16,7 @@ import click
 
 from bestpolicy import __version__
 from bestpolicy.cli_gate import gate
-from bestpolicy.cli_hand_over import export, stored
+from bestpolicy.cli_hand_over import export, report, stored
 from bestpolicy.cli_measure import bench, simulate
 from bestpolicy.cli_prepare import check, init
 from bestpolicy.terminal import (
@@ -139,6 +139,7 @@ def replay(study: str, as_json: bool) -> int:
     return DONE if same else DIFFERS
 
 
+cli.add_command(report)
 cli.add_command(export)
 cli.add_command(init)
 cli.add_command(check)

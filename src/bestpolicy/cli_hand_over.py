@@ -60,6 +60,40 @@ def export(study: str, output: str | None, kind: str | None, as_json: bool) -> i
     return DONE
 
 
+@click.command()
+@study_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    default="report.html",
+    show_default=True,
+    help="The file to write; one that is there is replaced.",
+)
+@json_option
+def report(study: str, output: str, as_json: bool) -> int:
+    """Write one HTML file that says it all, to mail or to print.
+
+    It needs nothing else: figures, texts and numbers are inside.
+    """
+    from bestpolicy import __version__
+    from bestpolicy.report.page import render
+    from bestpolicy.report.tables import as_json as report_json
+    from bestpolicy.report.tables import headline
+    from bestpolicy.run import constraints, snapshot
+    from bestpolicy.run.report import dossier
+
+    with people(as_json) as console, stored(study) as opened:
+        at = snapshot(opened, kept=constraints(opened, None))
+        page = render(dossier(opened, at, __version__)).encode()
+        _write(output, page)
+        console.print(f"{at.name}: {headline(at.verdict)}", markup=False)
+        console.print(f"report written to {output} ({len(page) / 1e6:.1f} MB)", markup=False)
+    if as_json:
+        print_json(report_json(at) | {"report": {"file": output, "bytes": len(page)}})
+    return DONE
+
+
 @contextmanager
 def stored(study: str) -> Iterator[Any]:
     """The study of this file, which must have been run before."""

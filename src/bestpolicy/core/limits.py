@@ -45,18 +45,12 @@ class Above:
         return self.highest >= log(1 / alpha)
 
 
-def mean_interval(values: Array, most: float | None, alpha: float) -> Interval:
-    """A mean of values of 0 or more, covered with chance 1 - alpha whenever one looks.
-
-    From below by the e-value above; from above only where the values have a bound `most`, by the
-    same of most - y.
-    """
-    if not len(values):
-        return Interval(float("nan"), 0.0, float("inf") if most is None else most)
-    low = _lowest(values, alpha / 2)
-    if most is None or most <= 0:
-        return Interval(float(values.mean()), low, float("inf"))
-    return Interval(float(values.mean()), low, most - _lowest(most - values, alpha / 2))
+def mean_interval(values: Array, alpha: float) -> Interval:
+    """A mean of values of 0 or more. Its lower end is covered with chance 1 - alpha / 2 whenever
+    one looks; its upper end is 1.96 standard errors, an approximation, as no bound is known."""
+    mean = float(values.mean())
+    scatter = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return Interval(mean, _lowest(values, alpha / 2), mean + 1.96 * scatter / len(values) ** 0.5)
 
 
 def _lowest(values: Array, alpha: float) -> float:

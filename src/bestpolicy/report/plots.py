@@ -13,9 +13,9 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go  # type: ignore[import-untyped]  # it ships no types
+import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+from plotly.offline import get_plotlyjs
 
 from bestpolicy.core.nouns import Array, Interval
 from bestpolicy.report.allocation import Spent

@@ -204,7 +204,7 @@ class Snapshot:
             return JudgeReport(None, None, None)
         first = [o.scores[0] for o in answered if o.scores is not None]
         ties = sum(share == 0.5 for share in first)
-        both = [said for o in answered if (said := _both_orders(o.feedback)) is not None]
+        both = [said for o in answered if (said := both_orders(o.feedback)) is not None]
         agreement = None
         if both:
             first = [(a + 1 - b) / 2 for a, b in both]
@@ -307,7 +307,7 @@ class Snapshot:
         return [said]
 
 
-def _both_orders(feedback: str) -> tuple[float, float] | None:
+def both_orders(feedback: str) -> tuple[float, float] | None:
     """Left's share when it was shown first and when it was shown second."""
     if not feedback.startswith('{"left_share_shown_first"'):
         return None

@@ -107,6 +107,7 @@ class Table:
             said = [judge.read(text) for text in self._texts(wanted, usd)]
         else:
             assert isinstance(judge, FunctionJudge | CheckJudge)
+            self._desk.counts(len(shown))
             said = [_function_share(judge, where, row, *answers) for answers in shown]
         return tuple(1.0 - s if place else s for place, s in enumerate(said))
 

@@ -47,9 +47,14 @@ class Account:
     seconds: array[float] = field(default_factory=lambda: array("d"))
     ends: array[float] = field(default_factory=lambda: array("d"))  # 1 for a call that failed
     failed_usd: float = 0.0
-    tokens: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
     tries: int = 0
     reasons: Counter[str] = field(default_factory=Counter)  # of every try that failed
+
+    @property
+    def tokens(self) -> int:
+        return self.tokens_in + self.tokens_out
 
     @property
     def answered(self) -> int:
@@ -157,11 +162,11 @@ class Calls:
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         rows = db.execute(
-            "SELECT seq, state, settles, role, who, usd, seconds, tokens_in + tokens_out,"
+            "SELECT seq, state, settles, role, who, usd, seconds, tokens_in, tokens_out,"
             " failures FROM call WHERE study = ? AND seq > ? ORDER BY seq",
             (self._study, self._read_to),
         )
-        for seq, state, settles, role, who, usd, seconds, tokens, failures in rows:
+        for seq, state, settles, role, who, usd, seconds, read, written, failures in rows:
             self._read_to = seq
             if state == "reserved":
                 self._open[seq] = usd
@@ -171,7 +176,8 @@ class Calls:
             account = self._accounts.setdefault((role, who), Account())
             reasons = json.loads(failures) if failures else []
             account.reasons.update(reasons)
-            account.tokens += tokens
+            account.tokens_in += read
+            account.tokens_out += written
             account.tries += len(reasons) + (state == "answered")
             if state == "answered":
                 account.usd.append(usd)
