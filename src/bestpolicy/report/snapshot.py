@@ -124,6 +124,7 @@ class Snapshot:
     canaries: tuple[Canaries, ...] = ()
     halted: str = ""  # why the run stopped, besides what the study says
     priced: bool = True  # whether every model's price is known
+    before: int = 0  # answers that were there when this process opened the study
     reserved: float = 0.0  # dollars of calls whose end nobody knows
 
     @property

@@ -57,6 +57,7 @@ def snapshot(
         canaries=() if passing else canaries_of(calls),
         halted="" if played is None else played.halted,
         priced=_priced(file, calls),
+        before=opened.before,
         reserved=calls.reserved(),
     )
 

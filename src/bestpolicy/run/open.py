@@ -22,6 +22,7 @@ class Opened:
     file: StudyFile
     study: Study
     calls: Calls
+    before: int = 0  # answers that were there already
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +50,7 @@ def opened(study: Study, file: StudyFile, *, to_play: bool) -> Opened:
             raise StoreError(f"{file.store}: a run needs a record on disk")
         if to_play:
             store.lay_ballast(ROOM + ROOM_EACH * file.section.workers)
-        return Opened(file, study, store.calls())
+        return Opened(file, study, store.calls(), len(study.outcomes()))
     except BaseException:
         study.close()
         raise
