@@ -49,9 +49,7 @@ class Prefixes(Generic[T]):
     def longest(self, prompt: Tokens, *, whole: bool = False) -> Tokens:
         """The longest kept beginning of this prompt; none is () and `whole` allows all of it."""
         limit = len(prompt) if whole else len(prompt) - 1
-        found = [
-            kept for kept in self._kept if len(kept) <= limit and kept == prompt[: len(kept)]
-        ]
+        found = [kept for kept in self._kept if len(kept) <= limit and kept == prompt[: len(kept)]]
         return max(found, key=len, default=())
 
     def keep(self, tokens: Tokens, value: T) -> None:

@@ -130,7 +130,6 @@ def load(folder: Path, adapter: Path | None = None) -> tuple[Any, Any]:
             f"with a tokenizer, and whole (what was unpacked to a cache may be deleted)"
         ) from error
     if adapter is not None:
-        check_safe(adapter, "adapter")
         # Loading peft takes longer than loading the model, and few studies have adapters.
         from bestpolicy.llm.local_adapter import adapted
 
