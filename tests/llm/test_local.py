@@ -244,7 +244,7 @@ def test_a_name_without_a_folder_is_told_what_to_write(tmp_path: Path) -> None:
 
 def test_a_beginning_is_computed_when_enough_prompts_share_it() -> None:
     prefixes = Prefixes[str]()
-    prompts = [tuple(range(30)) + (100 + i, 200 + i) for i in range(6)]
+    prompts = [(*range(30), 100 + i, 200 + i) for i in range(6)]
     made = []
     for beginning in prefixes.worth(prompts):
         prefixes.keep(beginning, "kept")

@@ -86,7 +86,7 @@ class LocalModel:
             answers.append(job.answer)
         return answers
 
-    def most_usd(self, prompt: Prompt) -> float:  # noqa: ARG002 - a protocol's word
+    def most_usd(self, prompt: Prompt) -> float:
         return 0.0
 
     def close(self) -> None:
