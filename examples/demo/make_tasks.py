@@ -1,6 +1,6 @@
 """Write tasks.csv: sums of a number and a digit, each once, in random order from a seed.
 
-    python make_tasks.py 500 7 > tasks.csv
+python make_tasks.py 500 7 > tasks.csv
 """
 
 import csv
