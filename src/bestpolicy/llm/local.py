@@ -10,7 +10,6 @@ are as likely to that digit, so may its text.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from bestpolicy.llm.weights import find, load
 LINGER = 0.02  # seconds that the first prompt waits for company
 PATIENCE = 0.5  # seconds after which a prompt joins, however few wait with it
 ROOM = 16_384  # tokens that a batch may hold, answers included, unless one prompt needs more
+THREADS = 8
 CLOSED = "the model was closed"
 
 
@@ -67,7 +67,8 @@ class LocalModel:
         self._writing: list[_Job] = []
         self._news = Condition()
         self._closed = False
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        # A small model's products are too small for more.
+        torch.set_num_threads(min(torch.get_num_threads(), THREADS))
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -137,8 +138,9 @@ class LocalModel:
         rows = self._batch.rows
         longest = max([len(row.prompt) + row.limit for row in rows], default=0)
         for n, job in enumerate(self._waiting):
-            # A token is at least one character, so this is the most that it can be.
-            most = min(len(job.prompt.text) + 64 + job.prompt.max_tokens, self._context)
+            # Tokens are mostly longer than a character; this is about memory and may be rough.
+            said = sum(map(len, filter(None, _said(job.prompt))))
+            most = min(said + 64 + job.prompt.max_tokens, self._context)
             longest = max(longest, most)
             count = len(rows) + n + 1
             if count > self._most or (count > 1 and count * longest > ROOM):

@@ -10,6 +10,7 @@ from typing import Any
 from peft import PeftModel
 
 from bestpolicy.core.nouns import ConfigError
+from bestpolicy.llm.weights import check_safe
 
 
 def adapted(model: Any, adapter: Path) -> Any:
@@ -20,8 +21,11 @@ def adapted(model: Any, adapter: Path) -> Any:
             f"there is no adapter in {adapter} (no adapter_config.json); name a folder that "
             f"peft's save_pretrained wrote"
         )
+    check_safe(adapter, "adapter")
     try:
         with warnings.catch_warnings():
+            # peft asks transformers by names that are about to go, which is not the user's affair.
+            warnings.simplefilter("ignore", FutureWarning)
             # Missing weights are only warned of, and would leave the base as it is.
             warnings.filterwarnings("error", message="Found missing adapter keys")
             return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()

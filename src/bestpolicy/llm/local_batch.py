@@ -51,7 +51,7 @@ class Batch:
         self._model = model
         self._ends = ends
         self._rows: list[Row] = []
-        self._cache: Cache | None = None
+        self._cache: Any = None  # a Cache of _Roomy layers
         self._prefixes: Prefixes[KeysValues] = Prefixes()
         _turn(model)
 
@@ -83,7 +83,6 @@ class Batch:
     @torch.inference_mode()
     def step(self) -> None:
         """Write one more token of every answer."""
-        assert self._cache is not None
         width = self._cache.get_seq_length()
         lengths = torch.tensor([row.length for row in self._rows])
         logits = self._model(
@@ -121,7 +120,7 @@ class Batch:
 
     def _read(
         self, texts: Sequence[Tokens], starts: Sequence[Tokens], keep: int
-    ) -> tuple[Tensor, Cache]:
+    ) -> tuple[Tensor, Any]:
         """Logits at the last `keep` tokens, and the keys and values of all."""
         lengths = torch.tensor([len(text) for text in texts])
         width = int(lengths.max())
@@ -129,7 +128,7 @@ class Batch:
         read = max(keep, *(len(t) - len(s) for t, s in zip(texts, starts, strict=True)))
         read = min(read, width)
         known = width - read
-        cache = Cache(layer_class_to_replicate=_Roomy)
+        cache: Any = Cache(layer_class_to_replicate=_Roomy)
         if known:
             kept = [self._prefixes.use(start) for start in starts]
             for i, (keys, values) in enumerate(_stacked(kept, lengths - read, known)):
@@ -156,7 +155,7 @@ class Batch:
                 row.written.append(token)
                 row.done = token in self._ends or len(row.written) >= row.limit
 
-    def _merge(self, rows: Sequence[Row], cache: Cache) -> None:
+    def _merge(self, rows: Sequence[Row], cache: Any) -> None:
         """Let these rows join, in a cache that is as wide as its longest row."""
         if self._cache is None:
             self._rows, self._cache = list(rows), cache
@@ -178,17 +177,20 @@ class Batch:
             self._keep(alive)
 
     def _keep(self, alive: Sequence[int]) -> None:
-        assert self._cache is not None
         which = torch.tensor(alive, dtype=torch.long)
         self._rows = [self._rows[i] for i in alive]
         for layer in self._cache.layers:
             layer.put(layer.keys[which], layer.values[which])
 
 
-class _Roomy(DynamicLayer):
+class _Roomy(DynamicLayer):  # type: ignore[no-untyped-call]
     """Keys and values with room to grow: a step writes its own column and copies no other."""
 
-    def update(self, key_states: Tensor, value_states: Tensor, *_: Any) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    keys: Tensor
+    values: Tensor
+    _room: tuple[Tensor, Tensor]
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
         new = (key_states, value_states)
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
@@ -212,7 +214,8 @@ class _Turned(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
+        self.weight = linear.weight
+        self.bias: nn.Parameter | None = linear.bias
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])

@@ -105,9 +105,9 @@ def unpacked(gguf: Path, cache: Path, say: Callable[[str], object] = print) -> P
 
 def unpack(gguf: Path, folder: Path) -> None:
     """Write the model and the tokenizer of a GGUF file to this folder."""
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     where: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)
     # What is loaded is no longer quantised, and may be saved once nothing says that it is.
     model.hf_quantizer = None
     del model.config.quantization_config
@@ -117,10 +117,10 @@ def unpack(gguf: Path, folder: Path) -> None:
 
 def load(folder: Path, adapter: Path | None = None) -> tuple[Any, Any]:
     """The model in float32, with the adapter merged into it, and its tokenizer."""
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
         )
     except Exception as error:
@@ -130,7 +130,6 @@ def load(folder: Path, adapter: Path | None = None) -> tuple[Any, Any]:
             f"with a tokenizer, and whole (what was unpacked to a cache may be deleted)"
         ) from error
     if adapter is not None:
-        check_safe(adapter, "adapter")
         # Loading peft takes longer than loading the model, and few studies have adapters.
         from bestpolicy.llm.local_adapter import adapted
 
