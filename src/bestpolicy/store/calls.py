@@ -75,6 +75,7 @@ class Calls:
         self._accounts: dict[tuple[Role, str], Account] = {}
         self._open: dict[int, float] = {}  # reservations that nothing has settled yet
         self._spent = 0.0
+        self._known: set[int] = set()  # hashes of the keys that have an answer
 
     def accounts(self) -> dict[tuple[Role, str], Account]:
         """What each policy's calls, the judge's and the canaries' came to."""
@@ -104,12 +105,11 @@ class Calls:
             wanted = sum(ask.most_usd for ask in priced)
             if cap is not None and self._committed(db) + wanted > cap:
                 return
-            numbers = [
-                self._add(db, ask, "reserved", 0, Reply("", usd=ask.most_usd))
-                if ask.most_usd > 0
-                else 0
-                for ask in asks
-            ]
+            first = _last(db) + 1
+            for number, ask in enumerate(priced, first):
+                self._add(db, number, ask, "reserved", 0, Reply("", usd=ask.most_usd))
+            drawn = iter(range(first, first + len(priced)))
+            numbers = [next(drawn) if ask.most_usd > 0 else 0 for ask in asks]
 
         self._commits.write(job)
         return numbers
@@ -120,8 +120,10 @@ class Calls:
         """Keep how these calls ended."""
 
         def job(db: sqlite3.Connection) -> None:
-            for ask, end, number in zip(asks, ends, reserved, strict=True):
-                self._add(db, ask, "answered" if isinstance(end, Reply) else "failed", number, end)
+            for number, told in enumerate(zip(asks, ends, reserved, strict=True), _last(db) + 1):
+                ask, end, settles = told
+                state = "answered" if isinstance(end, Reply) else "failed"
+                self._add(db, number, ask, state, settles, end)
 
         self._commits.write(job)
 
@@ -129,7 +131,10 @@ class Calls:
         """The answers that were kept under these keys."""
         found: dict[str, Reply] = {}
         with self._commits.lock, file.plainly(self._commits.path):
+            self._catch_up(self._commits.db)
             for key in keys:
+                if hash(key) not in self._known:
+                    continue
                 rows = self._commits.db.execute(
                     f"SELECT {COLUMNS}, checksum FROM call WHERE study = ? AND key = ?"
                     " AND state = 'answered' ORDER BY seq LIMIT 1",
@@ -162,11 +167,11 @@ class Calls:
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         rows = db.execute(
-            "SELECT seq, state, settles, role, who, usd, seconds, tokens_in, tokens_out,"
+            "SELECT seq, key, state, settles, role, who, usd, seconds, tokens_in, tokens_out,"
             " failures FROM call WHERE study = ? AND seq > ? ORDER BY seq",
             (self._study, self._read_to),
         )
-        for seq, state, settles, role, who, usd, seconds, read, written, failures in rows:
+        for seq, key, state, settles, role, who, usd, seconds, read, written, failures in rows:
             self._read_to = seq
             if state == "reserved":
                 self._open[seq] = usd
@@ -180,6 +185,7 @@ class Calls:
             account.tokens_out += written
             account.tries += len(reasons) + (state == "answered")
             if state == "answered":
+                self._known.add(hash(key))
                 account.usd.append(usd)
                 account.seconds.append(seconds)
             else:
@@ -187,20 +193,29 @@ class Calls:
             account.ends.append(float(state != "answered"))
 
     def _add(
-        self, db: sqlite3.Connection, ask: Ask, state: str, settles: int, end: Reply | Failed
-    ) -> int:
-        (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM call").fetchone()
+        self,
+        db: sqlite3.Connection,
+        number: int,
+        ask: Ask,
+        state: str,
+        settles: int,
+        end: Reply | Failed,
+    ) -> None:
         text, tokens = ("", (0, 0))
         if isinstance(end, Reply):
             text, tokens = end.text, (end.tokens_in, end.tokens_out)
         failures = json.dumps(end.failures) if end.failures else ""
         row = (
-            *(last + 1, self._study, ask.key, state, settles, ask.duel, ask.role, ask.who),
+            *(number, self._study, ask.key, state, settles, ask.duel, ask.role, ask.who),
             *(float(end.usd), float(end.seconds), *tokens, text, failures),
         )
         places = ", ".join("?" * (len(row) + 1))
         db.execute(f"INSERT INTO call VALUES ({places})", (*row, file.checksum(*row)))
-        return int(last) + 1
+
+
+def _last(db: sqlite3.Connection) -> int:
+    (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM call").fetchone()
+    return int(last)
 
 
 def _reply(row: tuple[int | float | str, ...]) -> Reply:
