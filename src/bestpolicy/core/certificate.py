@@ -114,8 +114,17 @@ class Certificate:
         )
 
 
-def read(c: Certificate, ledger: Ledger, x: int, k: int, y: float | None, f: float) -> None:
-    """Bet on one answer: y is x's share against k, f its forecast; None is an answer lost for good.
+def read(
+    c: Certificate,
+    ledger: Ledger,
+    x: int,
+    k: int,
+    y: float | None,
+    f: float,
+    ties: float = 0.0,
+) -> None:
+    """Bet on one answer: y is x's share against k, f its forecast should it be decided, `ties` the
+    forecast share of ties; y is None for an answer that is lost for good.
 
     A lost answer counts as the worst that it could have said for each bet, which only lowers it.
     """
@@ -129,7 +138,7 @@ def read(c: Certificate, ledger: Ledger, x: int, k: int, y: float | None, f: flo
     if c.close:
         h = 0.5 + ledger.indifference
         for a, b, s, g in ((x, k, y, f), (k, x, _other(y), 1 - f)):
-            gain = bet(1.0 if s is None else s, g, h)
+            gain = bet(1.0 if s is None else s, g, h, ties)
             _raise(c.close, c.close_to_all, b, a, gain, ledger.close)
 
 

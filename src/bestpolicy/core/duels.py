@@ -40,6 +40,7 @@ from bestpolicy.core.nouns import (
 from bestpolicy.core.strengths import Structure
 
 HOLDS = "the structure holds"
+TIES = 2.0  # answers without a tie that each pair is taken to have had
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class DuelState:
     """What the next step needs: totals, what we believe, and what is proven."""
 
     told: int
-    record: list[Array]  # row j, (2, K): shares that j won against, and lost to, each k
+    # Row j, (3, K): shares that j won against, and lost to, each k; and how many of them were ties.
+    record: list[Array]
     beliefs: Beliefs
     certificate: Certificate
     likelihood: Likelihood | None = None  # what the study's structure makes of the answers
@@ -72,7 +74,7 @@ class DuelState:
 
     def wins(self) -> Array:
         """(K, K) shares that each row won against each column; with its transpose, the counts."""
-        return np.array([won for won, _ in self.record])
+        return np.array([row[0] for row in self.record])
 
 
 Rule = Callable[[DuelState, Ledger, Rng], tuple[int, int]]
@@ -99,7 +101,7 @@ class Duels:
 
     def init(self) -> DuelState:
         K = self.policies
-        rows = list(np.zeros((K, 2, K)))
+        rows = list(np.zeros((K, 3, K)))
         told, known = self.structure, None
         strengths = None if told is None else told.strengths(K)
         beliefs = Beliefs.blank(K, strengths)
@@ -117,7 +119,8 @@ class Duels:
         known, delta = state.likelihood, self.ledger.delta
         for told, outcome in enumerate(outcomes, state.told):
             x, k = outcome.comparison.arms
-            q = views(beliefs, x, k, record[x].item(0, k), record[x].item(1, k))
+            won, lost, even = record[x][:, k].tolist()
+            q = views(beliefs, x, k, won - even / 2, lost - even / 2)
             f = forecast(beliefs, x, k, q)
             there = None if self.joined is None else self.joined <= told
             seen = c.alive if there is None else c.alive & there
@@ -125,7 +128,7 @@ class Duels:
                 leader = int(np.argmin(scores(beliefs, c, seen)))
                 proof.back(c, leader, lead(beliefs, leader, seen), told, there)
             y = None if outcome.scores is None else outcome.scores[0]
-            proof.read(c, self.ledger, x, k, y, f)
+            proof.read(c, self.ledger, x, k, y, f, even / (won + lost + TIES))
             if known is not None and beliefs.strengths is not None:
                 said = within(beliefs.strengths.chance(x, k), FAR_EDGE)
                 known = known.told(y, said, f).bets(c.evidence, delta)
@@ -197,9 +200,10 @@ def standing(state: DuelState, ledger: Ledger) -> Standing:
         done = goal[j] == inf if c.proof or c.close else not c.alive[j]
         if j == leader or done:
             continue
-        q = views(b, j, leader, wins[j, leader], wins[leader, j])
-        f = forecast(b, j, leader, q)
+        won, lost, even = state.record[j][:, leader].tolist()
+        f = forecast(b, j, leader, views(b, j, leader, won - even / 2, lost - even / 2))
         speed = log(2) + f * log(f) + (1 - f) * log(1 - f)
+        speed *= 1 - even / (won + lost + TIES)
         to_go += max(bar - goal[j], 0.0) / speed if f < 0.5 and speed > 1e-9 else inf
     known = state.likelihood
     return Standing(
@@ -220,4 +224,5 @@ def _plus(row: Array, k: int, y: float) -> Array:
     row = row.copy()
     row[0, k] += y
     row[1, k] += 1 - y
+    row[2, k] += 1 - abs(2 * y - 1)
     return row

@@ -3,7 +3,7 @@
 An e-value is a non-negative number whose mean under the null hypothesis is at most 1; a running
 product of them stays below 1/alpha for ever with chance at least 1 - alpha (Ville 1939).
 
-    bet       1 + (h-f)(h-y) / (h(1-h))       null E[y] >= h; f <= h foretells y in [0, 1]
+    bet       1 + (h-m)(h-y) / (h(1-h))       null E[y] >= h; m <= h foretells y in [0, 1]
     mixture   2 B(s+1, l+1) I_½(s+1, l+1) 2^(s+l)    counts only: s won, l lost, null E[y] >= 1/2
     hedge     Σ_i w_i e_i                     an average of e-values is an e-value
     by_counts Π_k (1 - c + c mixture_k)       null: loses to none of its rivals k
@@ -20,10 +20,23 @@ from math import exp, inf, lgamma, log, log1p
 
 from bestpolicy.core.nouns import Array, Interval
 
+MOST_STAKED = 0.99  # of the capital
 
-def bet(y: float, f: float, h: float = 0.5) -> float:
-    """Log wealth of one bet that the mean of y is below h; nothing is staked when f >= h."""
-    return log1p((h - f) * (h - y) / (h * (1 - h))) if f < h else 0.0
+
+def bet(y: float, f: float, h: float = 0.5, ties: float = 0.0) -> float:
+    """Log wealth of one bet that the mean of y is below h; nothing is staked when that is not
+    foretold. f foretells y where it is decided, and `ties` how often it is 1/2.
+
+    The stake is (h - m) over the variance around h, m = (1-t) f + t/2: h(1-h) without ties, and
+    less with them, so that more is staked. It never exceeds what y = 1 could cost.
+    """
+    if not ties:
+        return log1p((h - f) * (h - y) / (h * (1 - h))) if f < h else 0.0
+    m = (1 - ties) * f + ties / 2
+    if m >= h:
+        return 0.0
+    spread = (1 - ties) * h * (1 - h) + ties * (h - 0.5) ** 2
+    return log1p(min((h - m) / spread, MOST_STAKED / (1 - h)) * (h - y))
 
 
 def mixture(s: float, losses: float) -> float:

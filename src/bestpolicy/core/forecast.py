@@ -11,6 +11,10 @@ f = Σ_e w_e q_e / Σ_e w_e,
     rival          c = how all fare against the more-played of the two, m = 20
     told, hinted   c = what the study's own structure says (core/strengths.py), m = 300, 30
 
+A tie says nothing of who wins when somebody does, and a bet against 1/2 neither gains nor loses by
+one. So what is foretold is the share among decided answers, where an answer y counts |2y - 1|: with
+ties as halves, a pair that mostly ties would look even, and hardly anything be staked on it.
+
 The rating is a diagonal Gaussian filter of a logistic model. Nothing here needs to be true: a
 wrong forecast costs comparisons, never validity. The mixture of forecasters keeps the cost of a
 misfit near that of the best of them (Littlestone & Warmuth 1994; floors after Herbster &
@@ -49,7 +53,8 @@ class Beliefs:
     rating: Array  # (K,) r_j
     spread: Array  # (K,) v_j, its variance
     played: Array  # (K,) comparisons of j
-    shares: Array  # (K,) shares that j won in them
+    decided: Array  # (K,) of them, how many, a tie being none and a win one
+    shares: Array  # (K,) those that j won
     trust: list[Views]  # per policy, log score of each forecaster on its comparisons
     trust_all: Views
     prior: Views
@@ -61,13 +66,14 @@ class Beliefs:
         prior = PRIOR if strengths is None else PRIOR_STRUCTURED
         even = (0.0,) * len(prior)
         zeros, ones = np.zeros(K), np.ones(K)
-        return cls(zeros, ones, zeros, zeros, [even] * K, even, prior, strengths)
+        return cls(zeros, ones, zeros, zeros, zeros, [even] * K, even, prior, strengths)
 
     def copy(self) -> Beliefs:
         return Beliefs(
             self.rating.copy(),
             self.spread.copy(),
             self.played.copy(),
+            self.decided.copy(),
             self.shares.copy(),
             self.trust.copy(),
             self.trust_all,
@@ -103,14 +109,15 @@ class Beliefs:
 
 
 def views(b: Beliefs, x: int, k: int, won: float, lost: float) -> Views:
-    """Each forecaster's chance that x beats k, whose own record is `won` to `lost`."""
+    """Each forecaster's chance that x beats k if either does, with its own record of decided
+    answers `won` to `lost`."""
     r = b.rating.item(x) - b.rating.item(k)
     v = b.spread.item(x) + b.spread.item(k)
     q = within(sigmoid(r / sqrt(1 + pi / 8 * v)), EDGE)
     if b.played.item(x) > b.played.item(k):  # the more-played one, mostly the leader
-        against = (RIVAL / 2 + b.shares.item(x)) / (RIVAL + b.played.item(x))
+        against = (RIVAL / 2 + b.shares.item(x)) / (RIVAL + b.decided.item(x))
     else:
-        against = 1 - (RIVAL / 2 + b.shares.item(k)) / (RIVAL + b.played.item(k))
+        against = 1 - (RIVAL / 2 + b.shares.item(k)) / (RIVAL + b.decided.item(k))
     n = won + lost
     centres: Views = (q, q, 0.5, 0.5, against)
     if b.strengths is not None:
@@ -139,19 +146,21 @@ def forecast(b: Beliefs, x: int, k: int, q: Views) -> float:
 
 def learn(b: Beliefs, x: int, k: int, y: float, q: Views) -> None:
     """Score the forecasters on x's share y against k, then move the ratings."""
-    score = [y * log(p) + (1 - y) * log(1 - p) for p in q]
+    decided, won = abs(2 * y - 1), 1.0 if y > 0.5 else 0.0
+    score = [decided * (won * log(p) + (1 - won) * log(1 - p)) for p in q]
     b.trust[x] = _scored(b.trust[x], score, OWN_FLOOR)
     b.trust[k] = _scored(b.trust[k], score, OWN_FLOOR)
     b.trust_all = _scored(b.trust_all, score, ALL_FLOOR)
     if b.strengths is not None:
         b.strengths = b.strengths.told(x, k, y)
-    surprise = y - sigmoid(b.rating.item(x) - b.rating.item(k))
-    for j, sign, share in ((x, 1.0, y), (k, -1.0, 1 - y)):
-        v = 1 / (1 / b.spread.item(j) + 0.25)  # 1/4: the most that one comparison can tell
+    surprise = decided * (won - sigmoid(b.rating.item(x) - b.rating.item(k)))
+    for j, sign, share in ((x, 1.0, won), (k, -1.0, 1 - won)):
+        v = 1 / (1 / b.spread.item(j) + 0.25 * decided)  # 1/4: the most that one answer can tell
         b.spread[j] = v
         b.rating[j] += sign * v * surprise
         b.played[j] += 1
-        b.shares[j] += share
+        b.decided[j] += decided
+        b.shares[j] += decided * share
 
 
 def within(p: float, edge: float) -> float:

@@ -157,7 +157,7 @@ def totals(record: Sequence[Array], played: Array, x: Array | None) -> Seen:
     rows: list[int] = np.flatnonzero(played).tolist()
     if not rows:
         return Seen(np.zeros((0, x.shape[1])), np.zeros(0), np.zeros(0))
-    wins, losses = np.stack([record[row] for row in rows], axis=1)
+    wins, losses, _ = np.stack([record[row] for row in rows], axis=1)
     r, k = np.nonzero(wins + losses)
     i = np.array(rows)[r]
     once = i < k

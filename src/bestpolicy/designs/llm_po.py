@@ -165,9 +165,9 @@ def weakest_spot(state: DuelState, j: int, leader: int, rng: Rng) -> int:
         q = 1 / (1 + np.exp(b.rating - b.rating.item(j)))
         centre = np.minimum(np.maximum(q, EDGE), 1 - EDGE)
     elif believed == RIVAL_OF_ALL:
-        centre = 1 - (RIVAL / 2 + b.shares) / (RIVAL + b.played)
-    won, lost = state.record[j]
-    share = rng.beta(m * centre + won, m * (1 - centre) + lost)
+        centre = 1 - (RIVAL / 2 + b.shares) / (RIVAL + b.decided)
+    won, lost, even = state.record[j]
+    share = rng.beta(m * centre + won - even / 2, m * (1 - centre) + lost - even / 2)
     left = np.count_nonzero(state.alive) / state.policies
     # Fewer survivors, fewer reasons to look for another opponent.
     share[leader] -= BONUS * max(FADE / (FADE + b.played.item(j)), 1 - left)

@@ -114,7 +114,7 @@ class Savage:
 
     def _proves(self, state: SavageState, i: int, j: int) -> bool:
         """Whether i beats j even if every answer that never came had gone to j."""
-        won, lost = state.duels.record[i][:, j].tolist()
+        won, lost, _ = state.duels.record[i][:, j].tolist()
         n = won + lost + state.unanswered.item(i, j)
         return bool(won / n - 0.5 > radius(n, self.policies, self.duels.ledger.delta))
 

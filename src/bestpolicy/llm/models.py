@@ -6,6 +6,7 @@ does not use.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -47,6 +48,8 @@ def make(named: Named, folder: Path, terms: Terms, environment: Mapping[str, str
     if home == "scripted":
         return ScriptedModel(named.name)
     if home == "local":
+        # Threads that wait must not spin: cores are shared. It is read when torch is loaded.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             from bestpolicy.llm.local import local_model
         except ImportError as error:
