@@ -86,7 +86,8 @@ def bench(
 
     NAME is dueling (comparisons and wrong verdicts), llm-po (figures of the default design),
     peeking (A/A tests), structure (what knowing how policies hang together saves), judges (those
-    that misbehave), peers (another library beside ours) or ask (processor time).
+    that misbehave), peers (another library beside ours), ask (processor time of a question), run
+    (what a run costs besides its models) or injections (answers that tell the judge what to say).
     """
     import re
     from importlib import import_module

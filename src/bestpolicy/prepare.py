@@ -17,6 +17,7 @@ from bestpolicy.llm.prompts import Row, as_text, places
 
 STUDY, SCHEMA = "study.yaml", "study.schema.json"
 EXPECTED = ("answer", "expected", "label", "target", "gold", "solution")
+FEW = 100  # inputs, with each of which a pair could be compared once only
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 EXAMPLE_DATA = "".join(
     f"{json.dumps(f'What is {a} + {b}?')},{a + b}\n"
@@ -113,13 +114,20 @@ def _study(prompts: Sequence[str], data: str, rows: Sequence[Row], notes: list[s
             f'judge:\n  llm: {{model: {model}, question: "Which answer is better?"}}\n'
             "  order: both                # two orders that disagree are a tie\n"
         )
+    reuse = ""
+    if len(rows) < FEW:
+        reuse = ", reuse_inputs: true"
+        notes.append(
+            f"{len(rows):,} inputs are few, so that they are used again and again (reuse_inputs): "
+            "the verdict is then about these very inputs"
+        )
     return (
         f"{LINE}{SCHEMA}\n"
         "version: 1\n"
         f"inputs: {json.dumps(data)}\n"
         f"policies:\n{policies}"
         f"{judge}"
-        "decide: {confidence: 0.95}\n"
+        f"decide: {{confidence: 0.95{reuse}}}\n"
         "budget: {comparisons: 1000, minutes: 20}\n"
         "seed: 7\n"
         "workers: 8\n"

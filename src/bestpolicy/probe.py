@@ -4,7 +4,7 @@ Two calls per policy show that every model answers and what an answer takes. Pai
 answer is known show what the judge is worth. From both follows the cost of a comparison:
 
     tokens of a policy   tokens per character × characters of its prompt over all inputs, + written
-    distinct answers     M (1 - (1 - 1/M)^n) of n draws from M inputs, where nothing is drawn
+    distinct answers     M (1 - (1 - 1/M)^n) of n uses of M inputs, where nothing is drawn
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def probe(
         watch(f"asking {policy.id}")
         found.append(_policy(policy.id, player, drawn, rows))
     judge = _judge(file, players, found, canaries, watch)
-    made = Probe(found, judge, None if file.rows is None else len(rows))
+    inputs = None if file.rows is None else len(rows)
+    made = Probe(found, judge, inputs, file.section.decide.reuse_inputs)
     budget = file.section.budget.comparisons
     made.forecasts = [forecast(made, n) for n in (100, *([budget] if budget else []))]
     return made
@@ -55,16 +56,22 @@ def forecast(at: Probe, comparisons: int) -> Forecast:
     usd: float | None = 0.0
     for policy in at.policies:
         draws = 2 * comparisons / many
-        if policy.cached and at.inputs:
-            draws = at.inputs * (1 - (1 - 1 / at.inputs) ** draws)
+        # Without reuse the inputs that were used least come first: none twice while they last.
+        if policy.cached and at.inputs and (at.reuse or comparisons > at.inputs):
+            draws = _distinct(at.inputs, draws)
         calls, tokens = calls + draws, tokens + draws * policy.tokens
         usd = None if usd is None or policy.usd is None else usd + draws * policy.usd
-    tokens += comparisons * at.judge.tokens
-    if usd is not None and at.judge.usd is not None:
-        usd += comparisons * at.judge.usd
-    else:
-        usd = None
+    looks = float(comparisons)
+    if at.reuse and at.judge.cached and at.inputs and all(p.cached for p in at.policies):
+        looks = _distinct(at.inputs * many * (many - 1) / 2, looks)
+    tokens += looks * at.judge.tokens
+    usd = None if usd is None or at.judge.usd is None else usd + looks * at.judge.usd
     return Forecast(comparisons, calls, tokens, usd)
+
+
+def _distinct(things: float, draws: float) -> float:
+    """How many different ones so many draws with replacement meet."""
+    return things * (1 - (1 - 1 / things) ** draws)
 
 
 def _policy(name: str, player: Player, drawn: Sequence[Any], rows: Sequence[Any]) -> Probed:
@@ -128,6 +135,7 @@ def _judge(
     if isinstance(judge, LlmJudge):
         prompt = judge.ask(answers[0][0], answers[0][1], answers[0][1], 0)
         known = judge.model.most_usd(prompt) is not None
+        bench.cached = not prompt.drawn
 
     def share(row: Any, first: str, second: str) -> float | None:
         try:

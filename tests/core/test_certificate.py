@@ -149,9 +149,9 @@ def test_a_forecast_made_after_the_answer_names_winners_among_the_tied(
     honest = proof.read
 
     def late(
-        c: Certificate, ledger: Ledger, x: int, k: int, y: float | None, f: float
+        c: Certificate, ledger: Ledger, x: int, k: int, y: float | None, f: float, ties: float
     ) -> None:  # the answer has already moved it
-        honest(c, ledger, x, k, y, f if y is None else (9 * f + y) / 10)
+        honest(c, ledger, x, k, y, f if y is None else (9 * f + y) / 10, ties)
 
     monkeypatch.setattr(proof, "read", late)
     wrong = sum(named(TIED, r, budget=150).kind == "winner" for r in range(RUNS))

@@ -86,7 +86,8 @@ def test_the_record_is_what_was_told() -> None:
     state = state_after(60)
     wins = state.wins()
     assert wins.sum() == 60
-    assert np.array_equal(wins.T, np.array([lost for _, lost in state.record]))
+    assert np.array_equal(wins.T, np.array([row[1] for row in state.record]))
+    assert not any(row[2].any() for row in state.record)
     assert np.array_equal(wins.sum(axis=1), state.beliefs.shares)
     assert np.array_equal((wins + wins.T).sum(axis=1), state.beliefs.played)
 
@@ -112,11 +113,14 @@ def test_forecasters_that_foretell_better_gain_weight() -> None:
     assert forecast(b, 2, 0, views(b, 2, 0, won, lost)) > 0.9
 
 
-def test_a_draw_moves_ratings_towards_each_other() -> None:
-    b = Beliefs.blank(2)
+def test_a_tie_moves_nothing_but_the_count() -> None:
+    b = Beliefs.blank(2).copy()
     b.rating[:] = (1.0, 0.0)
     learn(b, 0, 1, 0.5, views(b, 0, 1, 0.0, 0.0))
-    assert 0 < b.rating[0] - b.rating[1] < 1
+    assert b.rating.tolist() == [1.0, 0.0]
+    assert b.spread.tolist() == [1.0, 1.0]
+    assert b.played.tolist() == [1.0, 1.0]
+    assert b.decided.tolist() == [0.0, 0.0]
 
 
 def test_the_leader_is_the_survivor_with_the_best_rating_and_no_evidence_against_it() -> None:

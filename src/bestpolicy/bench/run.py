@@ -13,12 +13,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
+
+from bestpolicy.bench.ask import pace_of_this_machine
 
 GOAL_RATE, GOAL_MEMORY = 300, 300  # comparisons per CPU-second; MB at 100,000 outcomes
 SIZES = {True: (2_000,), False: (2_000, 20_000, 100_000)}
@@ -45,22 +46,21 @@ print(json.dumps([code, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]), 
 """
 
 
-def rows(*, quick: bool, progress: Callable[[str], object]) -> list[dict[str, Any]]:
-    """One row per size of study."""
-    found = []
+def main(quick: bool, out: Path, *, console: Console | None = None) -> dict[str, Any]:
+    """Play the runs, print the table, write `run.json` into `out`."""
+    console = console or Console()
+    rows = []
     for comparisons in SIZES[quick]:
-        progress(f"{comparisons:,} comparisons")
-        found.append(_play(comparisons))
-    return found
-
-
-def table(found: list[dict[str, Any]]) -> Table:
-    """The rows beside their goals."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("comparisons", "CPU s", "per CPU-second", "goal", "memory MB", "goal"):
-        made.add_column(column, justify="right")
-    for row in found:
-        made.add_row(
+        console.print(f"playing {comparisons:,} comparisons")
+        rows.append(_play(comparisons))
+    report = {"quick": quick, "yardstick_us": pace_of_this_machine(), "rows": rows}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "run.json").write_text(json.dumps(report, indent=1) + "\n")
+    table = Table(title="bestpolicy run with models that answer at once, on SQLite")
+    for column in ("comparisons", "CPU s", "a CPU-second", "goal", "memory MB", "goal"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
             f"{row['comparisons']:,}",
             f"{row['cpu_s']:.1f}",
             f"{row['per_cpu_second']:.0f}",
@@ -68,7 +68,9 @@ def table(found: list[dict[str, Any]]) -> Table:
             f"{row['memory_mb']:.0f}",
             f"<= {GOAL_MEMORY}",
         )
-    return made
+    console.print(table)
+    console.print(f"This machine, now: {report['yardstick_us']} µs for sum(range(1000)).")
+    return report
 
 
 def _play(comparisons: int) -> dict[str, Any]:

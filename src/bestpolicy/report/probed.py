@@ -50,6 +50,7 @@ class Bench:
     first: Interval | None = None  # share of whatever is shown first
     canaries: list[Canaries] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    cached: bool = False  # says the same of the same answers, as nothing is drawn
     tokens: float = 0.0  # of one comparison
     usd: float | None = 0.0
 
@@ -71,6 +72,7 @@ class Probe:
     policies: list[Probed]
     judge: Bench
     inputs: int | None
+    reuse: bool  # inputs are drawn with replacement
     forecasts: list[Forecast] = field(default_factory=list)
 
     @property
