@@ -112,6 +112,33 @@ milliseconds of one thread, on a machine that takes {yardstick:.1f} µs of it fo
 | policies | structure | median | 95 % | most | target |
 |---|---|---|---|---|---|"""
 
+RUN = """\
+
+## What a run costs besides its models
+
+`bestpolicy bench run`. Six scripted policies that answer at once and a judge who is a Python
+function, through all of `bestpolicy run` on a SQLite file, start included. CPU time of the process,
+user and system, on a machine that takes {yardstick_us} µs of it for `sum(range(1000))`.
+
+| comparisons | CPU seconds | comparisons per CPU-second | goal | memory MB | goal |
+|---|---|---|---|---|---|"""
+INJECTIONS = """\
+
+## Answers that tell the judge to prefer them
+
+`bestpolicy bench injections`. {injected} answers, each beside itself with an instruction to the
+judge added, in both orders: a judge who is not moved gives the copy half. No immunity is promised,
+and a judge who answers at random passes: this says what happens, not that a judge is good.
+
+| judge | asked | the copy wins [99 %] | shift | alarm |
+|---|---|---|---|---|"""
+ALARMS = """\
+
+Studies of 120 comparisons with `canaries: 0.2`, and in how many the alarm is raised:
+
+| judge | studies | raised % [95 %] | goal |
+|---|---|---|---|"""
+
 
 def _told(row: dict[str, Any]) -> str:
     """What the design knew, and which it was where it is not llm-po."""
@@ -169,7 +196,33 @@ def page() -> str:
         times = " | ".join(f"{row[name]:.3f}" for name in ("median_ms", "p95_ms", "max_ms"))
         target = row["target_ms"] or ""
         parts.append(f"| {row['policies']:,} | {row['structure']} | {times} | {target} |")
+    parts += [*_run(_read("run")), *_injections(_read("injections"))]
     return "\n".join([*parts, ""])
+
+
+def _run(report: dict[str, Any]) -> list[str]:
+    return [
+        RUN.format(yardstick_us=report["yardstick_us"]),
+        *(
+            f"| {row['comparisons']:,} | {row['cpu_s']:.1f} | {row['per_cpu_second']:.0f} "
+            f"| >= 300 | {row['memory_mb']:.0f} | <= 300 |"
+            for row in report["rows"]
+        ),
+    ]
+
+
+def _injections(report: dict[str, Any]) -> list[str]:
+    shifts = [
+        f"| {s['judge']} | {s['asked']:,} | {s['share']:.1%} [{s['low']:.1%}, {s['high']:.1%}] "
+        f"| {s['shift']:+.1%} | {'raised' if s['raised'] else 'no'} |"
+        for s in report["shifts"]
+    ]
+    alarms = [
+        f"| {a['judge']} | {a['runs']:,} | {100 * a['raised'] / a['runs']:.1f} "
+        f"[{100 * a['low']:.1f}, {100 * a['high']:.1f}] | {'>= 95' if a['should'] else '<= 1'} |"
+        for a in report["alarms"]
+    ]
+    return [INJECTIONS.format(injected=report["injected"]), *shifts, ALARMS, *alarms]
 
 
 def _instances(cells: list[dict[str, Any]]) -> list[str]:

@@ -18,9 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import exp, inf, lgamma, log, log1p
 
+import numpy as np
+
 from bestpolicy.core.nouns import Array, Interval
 
 MOST_STAKED = 0.99  # of the capital
+STAKES = np.geomspace(0.004, 0.99, 16)  # parts of the capital, for a mixture over stakes
 
 
 def bet(y: float, f: float, h: float = 0.5, ties: float = 0.0) -> float:
@@ -80,6 +83,36 @@ def share_interval(s: float, losses: float, alpha: float = 0.05) -> Interval:
 
     def inside(p: float) -> bool:
         return _times_log(s, p) + _times_log(losses, 1 - p) > level
+
+    return Interval(peak, _edge(inside, peak, 0.0), _edge(inside, peak, 1.0))
+
+
+def tied_interval(won: float, lost: float, even: float, alpha: float) -> Interval:
+    """The same where `even` of the answers said 1/2, which makes it narrower.
+
+    {m : (flat mixture + (1/2G) Σ_λ Π (1 + λ (y - m))) / 2 < 1/alpha}, λ of both signs up to what
+    ruin allows. An answer between 0, 1/2 and 1 counts as parts of its neighbours, whose wealth is
+    never more than its own.
+    `won` and `lost` are sums of shares, `even` the sum of 1 - |2y - 1|.
+    """
+    n = won + lost
+    if n == 0:
+        return Interval(0.5, 0.0, 1.0)
+    wins, losses, peak = won - even / 2, lost - even / 2, won / n
+    flat, bar = log_beta(won + 1, lost + 1), log(2) - log(alpha)
+
+    def inside(m: float) -> bool:
+        up, down = STAKES / m if m > 0 else STAKES, -STAKES / (1 - m) if m < 1 else -STAKES
+        stakes = np.concatenate([up, down])
+        wealth = (
+            wins * np.log1p(stakes * (1 - m))
+            + even * np.log1p(stakes * (0.5 - m))
+            + losses * np.log1p(-stakes * m)
+        )
+        top = float(wealth.max())
+        staked = top + log(float(np.mean(np.exp(wealth - top))))
+        mixed = flat - _times_log(won, m) - _times_log(lost, 1 - m)
+        return max(staked, mixed) + log1p(exp(-abs(staked - mixed))) < bar
 
     return Interval(peak, _edge(inside, peak, 0.0), _edge(inside, peak, 1.0))
 

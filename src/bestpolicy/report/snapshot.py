@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from bestpolicy.core.evidence import by_counts, share_interval
+from bestpolicy.core.evidence import by_counts, share_interval, tied_interval
 from bestpolicy.core.likelihood import MISFIT_SHARE
 from bestpolicy.core.nouns import Interval, Outcome, Standing, Verdict
 from bestpolicy.core.roster import Change
@@ -53,17 +53,18 @@ class Counts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The answers of one policy against one rival: the sum of its shares, how many, and how many
-    will never come."""
+    """The answers of one policy against one rival: the sum of its shares, how many, how many will
+    never come, and how many were ties."""
 
     share: float = 0.0
     n: int = 0
     lost: int = 0
+    even: float = 0.0
 
     def plus(self, share: float | None) -> Pair:
         if share is None:
-            return Pair(self.share, self.n, self.lost + 1)
-        return Pair(self.share + share, self.n + 1, self.lost)
+            return Pair(self.share, self.n, self.lost + 1, self.even)
+        return Pair(self.share + share, self.n + 1, self.lost, self.even + 1 - abs(2 * share - 1))
 
 
 LIMIT_ALARM = 0.01  # chance that a policy which keeps to all constraints is ever taken out
@@ -185,7 +186,7 @@ class Snapshot:
         """The share of `policy` against one rival. Only within a pair is there one share to
         estimate: over all rivals it would depend on whom the design chose."""
         pair = None if rival is None else self.pairs.get((policy, rival))
-        return None if pair is None else self.interval(pair.share, pair.n)
+        return None if pair is None else self.between(pair)
 
     def counted(self, policy: int) -> float:
         """Log evidence against this policy by totals alone, which anybody can redo from the record
@@ -194,6 +195,12 @@ class Snapshot:
         pairs = [self.pairs.get((policy, j), Pair()) for j in rivals]
         won = np.array([pair.share + pair.lost for pair in pairs])
         return by_counts(won, np.array([pair.n - pair.share for pair in pairs]))
+
+    def between(self, pair: Pair) -> Interval:
+        """A pair's share, which ties make surer."""
+        if not pair.even:
+            return self.interval(pair.share, pair.n)
+        return tied_interval(pair.share, pair.n - pair.share, pair.even, 1 - self.confidence)
 
     def interval(self, total: float, n: int) -> Interval:
         return share_interval(total, max(0.0, n - total), 1 - self.confidence)
