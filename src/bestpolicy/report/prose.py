@@ -110,7 +110,7 @@ def _claim(at: Snapshot, basis: Basis) -> str:
 
 def facts(at: Snapshot) -> list[tuple[str, str]]:
     """Counts that a reader looks for first."""
-    told = len(at.outcomes)
+    told = at.verdict.comparisons if at.verdict.final else len(at.outcomes)
     found = [
         ("confidence", f"{100 * at.confidence:.6g}%"),
         ("comparisons", f"{told:,}" + (f" of {at.budget:,}" if at.budget else "")),

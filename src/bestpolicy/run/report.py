@@ -10,7 +10,6 @@ import numpy as np
 
 from bestpolicy.config import StudyFile
 from bestpolicy.core.limits import mean_interval
-from bestpolicy.llm.canaries import FALSE_ALARM
 from bestpolicy.report.dossier import (
     Basis,
     Canary,
@@ -21,7 +20,7 @@ from bestpolicy.report.dossier import (
     choose,
     example,
 )
-from bestpolicy.report.snapshot import Snapshot, both_orders
+from bestpolicy.report.snapshot import LIMIT_ALARM, Snapshot, both_orders
 from bestpolicy.run.open import Opened
 from bestpolicy.run.texts import texts_of
 from bestpolicy.study.trail import trail
@@ -66,7 +65,7 @@ def _judge(file: StudyFile) -> str:
         return f"the model {judge.llm.model}, asked {judge.llm.question!r} {orders}"
     if judge.check is not None:
         ((kind, what),) = judge.check.model_dump(exclude_none=True).items()
-        shown = f" {what!r:.80}" if isinstance(what, str) else ""
+        shown = f" {what:.80}" if isinstance(what, str) else ""
         return f"an exact check ({kind}{shown}) of each answer by itself; equal scores tie"
     if judge.human is not None:
         return "people"
@@ -132,12 +131,12 @@ def _assumptions(file: StudyFile) -> Sequence[str]:
     if any(p.named is not None for p in file.policies) and len(drawn) < len(file.policies):
         told.append(
             "At temperature 0 a policy answers an input once, and that answer is used wherever the "
-            "input comes up again: the verdict takes it for what the model says."
+            "input comes up again: the verdict takes it for what the model says"
         )
     if file.section.constraints:
         told.append(
             "A policy leaves when it is proven to break a constraint on average; a policy that "
-            f"keeps to all of them is ever taken out with chance {FALSE_ALARM:.0%} at most."
+            f"keeps to all of them is ever taken out with chance {LIMIT_ALARM:.0%} at most"
         )
     return told
 
