@@ -281,7 +281,7 @@ class Snapshot:
             )
         if self.halted:
             told.append(self.halted)
-        if self.verdict.kind == "undecided" and self.in_flight:
+        if self.verdict.kind == "undecided" and self.in_flight and self.record_hash:
             told.append(
                 f"{self.in_flight} duels are asked and not answered; run again to play them"
             )
