@@ -32,7 +32,7 @@ def blocks(text: str, kind: str) -> list[str]:
 
 
 def walk(text: str, folder: Path) -> str:
-    """Everything that a page's commands print; the first that fails ends it with an AssertionError."""
+    """Everything that a page's commands print; the first that fails is an AssertionError."""
     here = folder / "bin"
     here.mkdir()
     command = here / "bestpolicy"
