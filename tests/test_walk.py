@@ -45,7 +45,8 @@ def walk(text: str, folder: Path) -> str:
         cwd=work,
         env=os.environ
         | {"PATH": f"{here}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
-        | {"OPENAI_API_KEY": ""},
+        # Threads that spin while they wait starve each other where tests run side by side.
+        | {"OPENAI_API_KEY": "", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"},
         capture_output=True,
         text=True,
         check=False,
