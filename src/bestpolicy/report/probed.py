@@ -88,13 +88,14 @@ def as_text(name: str, at: Probe) -> RenderableType:
         table.add_column(column, overflow="fold")
     for policy in at.policies:
         said = " | ".join(" ".join(s.text.split())[:60] for s in policy.samples)
-        table.add_row(Text(policy.policy), Text(said), f"{policy.tokens:.0f}", _dollars(policy.usd))
+        known = (f"{policy.tokens:.0f}", _dollars(policy.usd)) if policy.samples else ("–", "–")
+        table.add_row(Text(policy.policy), Text(said or "no answer"), *known)
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in _warnings(at)]
     return Group(
         Text(f"{name}: {len(at.policies)} policies, {_inputs(at)}", style="bold"),
         table,
         *[Text(line) for line in _about_judge(at.judge)],
-        *[Text(_in_words(forecast)) for forecast in at.forecasts],
+        *[Text(line) for line in _forecasts(at)],
         *warnings,
     )
 
@@ -160,7 +161,7 @@ def _about_judge(judge: Bench) -> list[str]:
 
 
 def _warnings(at: Probe) -> list[str]:
-    told = list(at.failures)
+    told = list(dict.fromkeys(at.failures))
     told += [CANARY[c.kind].format(c=c) for c in at.judge.canaries if c.raised]
     for policy in at.policies:
         if policy.samples and not any(sample.text.strip() for sample in policy.samples):
@@ -171,6 +172,14 @@ def _warnings(at: Probe) -> list[str]:
             twin = at.policies[texts.index(texts[i])].policy
             told.append(f"{policy.policy} answered word for word as {twin} did")
     return told
+
+
+def _forecasts(at: Probe) -> list[str]:
+    """What a study would take, once every policy and the judge have shown what one answer takes."""
+    silent = [policy.policy for policy in at.policies if not policy.samples]
+    if silent or at.judge.failures:
+        return [f"no forecast, as there was no answer of {silent[0] if silent else 'the judge'}"]
+    return [_in_words(forecast) for forecast in at.forecasts]
 
 
 def _in_words(forecast: Forecast) -> str:
