@@ -51,8 +51,15 @@ def init(prompts: tuple[str, ...], data: str | None, more: tuple[str, ...], as_j
     show_default=True,
     help="Pairs of each kind whose right answer is known, put before the judge.",
 )
+@click.option(
+    "--samples",
+    type=click.IntRange(1, 1000),
+    default=2,
+    show_default=True,
+    help="Calls per policy; more of them make the forecast surer where a check judges.",
+)
 @json_option
-def check(study: str, canaries: int, as_json: bool) -> int:
+def check(study: str, canaries: int, samples: int, as_json: bool) -> int:
     """Look at a study before it runs: two calls per policy, the judge, the cost.
 
     Nothing is recorded. Exit code 5 says that a policy or the judge gave no answer.
@@ -73,7 +80,7 @@ def check(study: str, canaries: int, as_json: bool) -> int:
         if status is not None:
             status.start()
         try:
-            found = probe(file, players, canaries=canaries, watch=watch)
+            found = probe(file, players, samples=samples, canaries=canaries, watch=watch)
         finally:
             if status is not None:
                 status.stop()

@@ -1,10 +1,10 @@
 """`bestpolicy check`: what a study would ask, looked at before it asks, and without a record.
 
-Two calls per policy show that every model answers and what an answer takes. Pairs whose right
-answer is known show what the judge is worth. From both follows the cost of a comparison:
+A few calls per policy show that every model answers and what an answer takes. Pairs whose right
+answer is known show what the judge is worth. What a verdict will cost is foreseen by playing
+studies like this one (foresee.py) at what an answer takes:
 
-    tokens of a policy   tokens per character × characters of its prompt over all inputs, + written
-    distinct answers     M (1 - (1 - 1/M)^n) of n uses of M inputs, where nothing is drawn
+    tokens of a policy   read and written in the samples, + what other inputs are longer by
 """
 
 from __future__ import annotations
@@ -13,26 +13,35 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from bestpolicy.config import Players, StudyFile
 from bestpolicy.core.evidence import share_interval
+from bestpolicy.core.nouns import Array
 from bestpolicy.core.rng import stream
 from bestpolicy.core.talk import Failed, Reply
+from bestpolicy.foresee import Course, Met, courses
 from bestpolicy.llm.canaries import KINDS, canary, fared
+from bestpolicy.llm.checks import Check
 from bestpolicy.llm.judges import CheckJudge, FunctionJudge, LlmJudge
 from bestpolicy.llm.players import Called, Player, Prompted
-from bestpolicy.report.probed import Bench, Forecast, Probe, Probed, Sample
+from bestpolicy.report.probed import Bench, Forecast, Probe, Probed, Range, Sample
 
-SAMPLES = 2  # calls per policy
 ROWS = 400  # inputs over which prompts are measured
 
 
 def probe(
-    file: StudyFile, players: Players, *, canaries: int, watch: Callable[[str], object]
+    file: StudyFile,
+    players: Players,
+    *,
+    samples: int,
+    canaries: int,
+    watch: Callable[[str], object],
 ) -> Probe:
-    """Ask each policy twice, and the judge what he should know."""
+    """Ask each policy a few times, and the judge what he should know."""
     rng = stream(file.section.seed, "check")
     rows: Sequence[Any] = file.rows or [{}]
-    drawn = [rows[i] for i in rng.choice(len(rows), min(SAMPLES, len(rows)), replace=False)]
+    drawn = [rows[i] for i in rng.choice(len(rows), min(samples, len(rows)), replace=False)]
     found = []
     for policy in file.policies:
         if (player := players.answers.get(policy.id)) is None:
@@ -41,37 +50,56 @@ def probe(
         found.append(_policy(policy.id, player, drawn, rows))
     judge = _judge(file, players, found, canaries, watch)
     inputs = None if file.rows is None else len(rows)
-    made = Probe(found, judge, inputs, file.section.decide.reuse_inputs)
-    budget = file.section.budget.comparisons
-    made.forecasts = [forecast(made, n) for n in (100, *([budget] if budget else []))]
+    made = Probe(found, judge, inputs)
+    if found and not made.failures and all(policy.samples for policy in found):
+        fresh = [not policy.cached for policy in found]
+        made.forecast = _forecast(made, courses(file, _met(found, bench_of(players)), fresh, watch))
     return made
 
 
-def forecast(at: Probe, comparisons: int) -> Forecast:
-    """What so many comparisons take when they are spread evenly over the policies."""
-    many = len(at.policies)
-    if not many:
-        return Forecast(comparisons, 0.0, 0.0, 0.0)
-    calls = tokens = 0.0
-    usd: float | None = 0.0
-    for policy in at.policies:
-        draws = 2 * comparisons / many
-        # Without reuse the inputs that were used least come first: none twice while they last.
-        if policy.cached and at.inputs and (at.reuse or comparisons > at.inputs):
-            draws = _distinct(at.inputs, draws)
-        calls, tokens = calls + draws, tokens + draws * policy.tokens
-        usd = None if usd is None or policy.usd is None else usd + draws * policy.usd
-    looks = float(comparisons)
-    if at.reuse and at.judge.cached and at.inputs and all(p.cached for p in at.policies):
-        looks = _distinct(at.inputs * many * (many - 1) / 2, looks)
-    tokens += looks * at.judge.tokens
-    usd = None if usd is None or at.judge.usd is None else usd + looks * at.judge.usd
-    return Forecast(comparisons, calls, tokens, usd)
+def _forecast(at: Probe, courses: Sequence[Course]) -> Forecast:
+    """What studies like this one took, at the price of these answers and this judge."""
+    tokens = np.array([policy.tokens for policy in at.policies])
+    took = np.array([course.answers @ tokens for course in courses])
+    many = np.array([float(course.comparisons) for course in courses])
+    took += many * at.judge.tokens
+    usd = None
+    if at.judge.usd is not None and all(policy.usd is not None for policy in at.policies):
+        each = np.array([policy.usd for policy in at.policies], float)
+        usd = _range(np.array([c.answers @ each for c in courses]) + many * at.judge.usd)
+    return Forecast(
+        len(courses),
+        sum(course.decided for course in courses),
+        _range(many),
+        _range(np.array([course.answers.sum() for course in courses])),
+        _range(took),
+        usd,
+    )
 
 
-def _distinct(things: float, draws: float) -> float:
-    """How many different ones so many draws with replacement meet."""
-    return things * (1 - (1 - 1 / things) ** draws)
+def _range(values: Array) -> Range:
+    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9]).tolist()
+    return Range(middle, low, high)
+
+
+def bench_of(players: Players) -> Check | None:
+    """The check that scores answers by themselves, if that is how this study judges."""
+    return players.judge.check if isinstance(players.judge, CheckJudge) else None
+
+
+def _met(found: Sequence[Probed], check: Check | None) -> Met:
+    """Who won on the inputs that all answered, where a check can say so for nothing."""
+    won, ties, pairs = np.zeros((len(found), len(found))), 0.0, 0.0
+    if check is None:
+        return Met(won)
+    for i, one in enumerate(found):
+        for j, other in enumerate(found[:i]):
+            for a, b in zip(one.samples, other.samples, strict=False):
+                first, second = check(a.row, a.text), check(b.row, b.text)
+                pairs, ties = pairs + 1, ties + (first == second)
+                won[i, j] += first > second
+                won[j, i] += second > first
+    return Met(won, ties, pairs)
 
 
 def _policy(name: str, player: Player, drawn: Sequence[Any], rows: Sequence[Any]) -> Probed:

@@ -56,13 +56,24 @@ class Bench:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """What so many comparisons take."""
+class Range:
+    """The middle of what was foreseen, and where 8 of 10 lie."""
 
-    comparisons: int
-    calls: float
-    tokens: float
-    usd: float | None
+    middle: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What studies like this one took when they were played."""
+
+    studies: int
+    decided: int
+    comparisons: Range
+    calls: Range
+    tokens: Range
+    usd: Range | None
 
 
 @dataclass(slots=True)
@@ -72,8 +83,7 @@ class Probe:
     policies: list[Probed]
     judge: Bench
     inputs: int | None
-    reuse: bool  # inputs are drawn with replacement
-    forecasts: list[Forecast] = field(default_factory=list)
+    forecast: Forecast | None = None
 
     @property
     def failures(self) -> list[str]:
@@ -137,10 +147,7 @@ def as_json(name: str, at: Probe) -> dict[str, Any]:
             "tokens": judge.tokens,
             "usd": judge.usd,
         },
-        "forecasts": [
-            {"comparisons": f.comparisons, "calls": f.calls, "tokens": f.tokens, "usd": f.usd}
-            for f in at.forecasts
-        ],
+        "forecast": None if at.forecast is None else _forecast(at.forecast),
         "warnings": _warnings(at),
     }
 
@@ -175,18 +182,37 @@ def _warnings(at: Probe) -> list[str]:
 
 
 def _forecasts(at: Probe) -> list[str]:
-    """What a study would take, once every policy and the judge have shown what one answer takes."""
-    silent = [policy.policy for policy in at.policies if not policy.samples]
-    if silent or at.judge.failures:
+    if at.forecast is None:
+        silent = [policy.policy for policy in at.policies if not policy.samples]
         return [f"no forecast, as there was no answer of {silent[0] if silent else 'the judge'}"]
-    return [_in_words(forecast) for forecast in at.forecasts]
-
-
-def _in_words(forecast: Forecast) -> str:
-    return (
-        f"{forecast.comparisons:,} comparisons would take about {forecast.calls:,.0f} answers, "
-        f"{forecast.tokens:,.0f} tokens and {_dollars(forecast.usd)}"
+    f = at.forecast
+    many = (
+        "all came to a verdict"
+        if f.decided == f.studies
+        else f"{f.decided} of them came to a verdict within budget and inputs"
     )
+    usd = "an unknown price" if f.usd is None else _spread(f.usd, "${:,.4g}")
+    numbers = (
+        f"forecast: {_spread(f.comparisons, '{:,.0f}')} comparisons, "
+        f"{_spread(f.calls, '{:,.0f}')} answers, {_spread(f.tokens, '{:,.0f}')} tokens, {usd}"
+    )
+    basis = (
+        f"  (the middle, and where 8 of 10 lie, of {f.studies} studies like this one, played with "
+        f"differences drawn at random from what the answers above allow; {many})"
+    )
+    return [numbers, basis]
+
+
+def _spread(at: Range, shape: str) -> str:
+    return f"{shape.format(at.middle)} ({shape.format(at.low)} to {shape.format(at.high)})"
+
+
+def _forecast(f: Forecast) -> dict[str, Any]:
+    ranges = {"comparisons": f.comparisons, "calls": f.calls, "tokens": f.tokens, "usd": f.usd}
+    return {"studies": f.studies, "decided": f.decided} | {
+        name: None if at is None else {"middle": at.middle, "low": at.low, "high": at.high}
+        for name, at in ranges.items()
+    }
 
 
 def _inputs(at: Probe) -> str:
