@@ -1,6 +1,8 @@
 """The desk: every question to a model goes over it, so that each is kept, priced and paid once.
 
-known already? ──► somebody else asks the same now? ──► reserve ──► ask ──► keep ──► use
+somebody else asks the same now? ──► known already? ──► reserve ──► ask ──► keep ──► use
+
+In this order: whoever looked first and stood in line second would ask what was answered between.
 """
 
 from __future__ import annotations
@@ -57,23 +59,24 @@ class Desk:
 
     def answers(self, wanted: Sequence[Wanted | Work]) -> tuple[list[End], float]:
         """How each ended, and what this cost now; OutOfMoney if it could not be paid."""
-        known: dict[str, End] = dict(self._calls.find([want.ask.key for want in wanted]))
-        mine, theirs = self._claim([want for want in wanted if want.ask.key not in known])
+        mine, theirs = self._claim(wanted)
         ends: dict[str, End] = {}
         try:
-            if mine:
-                ends = self._made(mine)
+            known: dict[str, End] = dict(self._calls.find(list(mine)))
+            if new := {key: want for key, want in mine.items() if key not in known}:
+                self.counts(len(new))
+                ends = self._made(new)
+            known |= ends
         except BaseException as error:
             self._release(mine, {}, error)
             raise
-        self._release(mine, ends, None)
-        known |= ends
+        self._release(mine, known, None)
         for key, future in theirs.items():
             known[key] = future.result()
         return [known[want.ask.key] for want in wanted], sum(end.usd for end in ends.values())
 
     def counts(self, calls: int) -> None:
-        """Calls that were made elsewhere, of a function that judges."""
+        """So many calls more."""
         with self._lock:
             self.made += calls
 
@@ -87,7 +90,7 @@ class Desk:
     def _claim(
         self, wanted: Sequence[Wanted | Work]
     ) -> tuple[dict[str, Wanted | Work], dict[str, Future[End]]]:
-        """Which of these nobody asks yet, and where the others will be answered."""
+        """Which of these nobody asks now, and where the others will be answered."""
         mine: dict[str, Wanted | Work] = {}
         theirs: dict[str, Future[End]] = {}
         with self._lock:
@@ -99,7 +102,6 @@ class Desk:
                     theirs[key] = self._asking[key]
                 else:
                     mine[key], self._asking[key] = want, Future()
-            self.made += len(mine)
         return mine, theirs
 
     def _release(
@@ -148,7 +150,7 @@ class Desk:
             if isinstance(want, Work):
                 began = time.monotonic()
                 text = want.function()
-                yield key, Reply(text, seconds=time.monotonic() - began)
+                yield key, _storable(Reply(text, seconds=time.monotonic() - began))
 
 
 def _complete(batch: Sequence[tuple[str, Wanted]]) -> list[tuple[str, End]]:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bestpolicy.config.schema import ConstraintSection
 from bestpolicy.core.limits import Above
+from bestpolicy.core.nouns import ConfigError
 from bestpolicy.llm.checks import Check
 from bestpolicy.llm.prompts import Row
 from bestpolicy.report.snapshot import LIMIT_ALARM, Kept
-from bestpolicy.store.calls import Account, Calls
+from bestpolicy.run.desk import PlayError
+from bestpolicy.store.calls import Account, Ask, Calls
 from bestpolicy.study import Study
 
 FAIR = 2  # times the answers that refuted the others, which the last policy must have had
@@ -41,7 +43,7 @@ class Limits:
 
     def enforce(self) -> None:
         """Take out whoever is proven to break a constraint."""
-        if not self._constraints or self._study.verdict().final:
+        if not self._constraints or self._over():
             return
         standing = self.standing()
         gone = {change.policy for change in self._study.changes() if not change.joins}
@@ -55,7 +57,17 @@ class Limits:
                 out.pop()
         if out:
             why = "; ".join(str(kept) for kept in broken if kept.policy in out)
-            self._study.retire(*out, why=why)
+            try:
+                self._study.retire(*out, why=why)
+            except ConfigError:
+                # Nobody leaves a study that is over, and answers told meanwhile may have ended it.
+                if not self._over():
+                    raise
+
+    def _over(self) -> bool:
+        """Whether nothing more is asked, whatever the answers to come."""
+        repeats = any(doubt.raised for doubt in self._study.doubts() if doubt.about == "repeats")
+        return repeats or self._study.verdict().final
 
     def standing(self) -> list[Kept]:
         """Every policy under every constraint, as far as its answers go."""
@@ -88,12 +100,13 @@ class Limits:
         """What this policy's calls say that has not been told yet."""
         if constraint.metric == "failure_rate" and self._checks[i] is not None:
             return
-        values = VALUES[constraint.metric](account)
         begin = self._read.get((policy, i), 0)
         above = self._of(policy, i)
-        for value in values[begin:]:
+        # More may come while these are told.
+        values = VALUES[constraint.metric](account)[begin:]
+        for value in values:
             above.tell(value)
-        self._read[policy, i] = len(values)
+        self._read[policy, i] = begin + len(values)
 
     def _tell_checks(self) -> None:
         """The texts that have come since, through the checks."""
@@ -105,11 +118,23 @@ class Limits:
             context = self._study.question(ask.duel).context
             row = {} if self._rows is None else self._rows[context]
             for i, check in checked:
-                self._of(ask.who, i).tell(1.0 - check(row, reply.text))
+                self._of(ask.who, i).tell(1.0 - _score(check, i, ask, row, reply.text))
 
     def _of(self, policy: str, i: int) -> Above:
         limit = self._constraints[i].max
         return self._above.setdefault((policy, i), Above(limit))
+
+
+def _score(check: Check, i: int, ask: Ask, row: Row, text: str) -> float:
+    try:
+        return check(row, text)
+    except (Exception, SystemExit) as error:  # a user's function may raise anything
+        said = f"{type(error).__name__}: {error}"[:300]
+        raise PlayError(
+            f"constraint {i + 1}: the check of an answer of {ask.who!r} (duel {ask.duel}) raised "
+            f"{said}; everything answered is saved, and when that is mended the same command goes "
+            "on"
+        ) from error
 
 
 VALUES: Mapping[str, Callable[[Account], Sequence[float]]] = {

@@ -66,6 +66,7 @@ def play(
     patience = max(PATIENCE, 2 * section.workers)
     now = _Round()
     try:
+        limits.enforce()  # a process killed before it could must not make a difference
         with ThreadPoolExecutor(section.workers, thread_name_prefix="duel") as pool:
             while True:
                 if now.error is None and not now.halted and not stop.is_set():
