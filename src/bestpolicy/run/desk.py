@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
+from threading import Condition, Lock
 from typing import Any
 
 from bestpolicy.core.nouns import BestPolicyError
@@ -54,6 +54,8 @@ class Desk:
         self._cap = cap
         self._asking: dict[str, Future[End]] = {}
         self._lock = Lock()
+        self._money = Condition()
+        self._under_way, self._settled = 0, 0  # batches of calls
         self._pool = ThreadPoolExecutor(64, thread_name_prefix="model")
         self.made = 0  # calls of this process
 
@@ -117,9 +119,7 @@ class Desk:
 
     def _made(self, wanted: dict[str, Wanted | Work]) -> dict[str, End]:
         asks = [want.ask for want in wanted.values()]
-        reserved = self._calls.reserve(asks, self._cap)
-        if reserved is None:
-            raise OutOfMoney
+        reserved = self._reserved(asks)
         ends: dict[str, End] = {}
         try:
             for key, end in self._asked(wanted):
@@ -131,9 +131,37 @@ class Desk:
                 for (key, want), number in zip(wanted.items(), reserved, strict=True)
                 if key in ends
             ]
-            if done:
-                self._calls.settle(*zip(*done, strict=True))
+            try:
+                if done:
+                    self._calls.settle(*zip(*done, strict=True))
+            finally:
+                self._let_go(settled=1)
         return ends
+
+    def _reserved(self, asks: Sequence[Ask]) -> list[int]:
+        """Money for these; who finds too little waits for calls under way, which take less than
+        was set aside for them."""
+        while True:
+            with self._money:
+                settled, self._under_way = self._settled, self._under_way + 1
+            try:
+                numbers = self._calls.reserve(asks, self._cap)
+            except BaseException:
+                self._let_go(settled=0)
+                raise
+            if numbers is not None:
+                return numbers
+            self._let_go(settled=0)
+            with self._money:
+                while self._under_way and self._settled == settled:
+                    self._money.wait()
+                if self._settled == settled:
+                    raise OutOfMoney
+
+    def _let_go(self, *, settled: int) -> None:
+        with self._money:
+            self._under_way, self._settled = self._under_way - 1, self._settled + settled
+            self._money.notify_all()
 
     def _asked(self, wanted: dict[str, Wanted | Work]) -> Iterable[tuple[str, End]]:
         by_model: dict[int, list[tuple[str, Wanted]]] = {}
