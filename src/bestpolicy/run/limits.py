@@ -2,11 +2,15 @@
 
 A policy that is proven to break one leaves the study. Some policy that keeps to all of them is
 taken out with chance `LIMIT_ALARM` at most, over the whole study and whoever looks.
+
+Whom nobody is left to beat is not the winner before he had a fair chance to fail: before the others
+leave he answers on, on trial, compared with nobody. Meanwhile no duel is begun, since one of those
+who break a constraint could win it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from bestpolicy.config.schema import ConstraintSection
 from bestpolicy.core.limits import Above
@@ -15,10 +19,14 @@ from bestpolicy.llm.checks import Check
 from bestpolicy.llm.prompts import Row
 from bestpolicy.report.snapshot import LIMIT_ALARM, Kept
 from bestpolicy.run.desk import PlayError
+from bestpolicy.run.duels import input_of
 from bestpolicy.store.calls import Account, Ask, Calls
 from bestpolicy.study import Study
 
 FAIR = 2  # times the answers that refuted the others, which the last policy must have had
+
+# Has a policy answer so many more, its trials from that number on; False if it cannot now.
+Trial = Callable[[str, int, int], bool]
 
 
 class Limits:
@@ -41,28 +49,45 @@ class Limits:
         self._above: dict[tuple[str, int], Above] = {}
         self._checked = 0  # the last call whose text was checked
 
-    def enforce(self) -> None:
+    def enforce(self, trial: Trial) -> None:
         """Take out whoever is proven to break a constraint."""
         if not self._constraints or self._over():
             return
-        standing = self.standing()
         gone = {change.policy for change in self._study.changes() if not change.joins}
-        broken = [kept for kept in standing if kept.broken and kept.policy not in gone]
-        out = list(dict.fromkeys(kept.policy for kept in broken))
+        broken = self._broken(gone)
+        out = {kept.policy for kept in broken}
         stay = [p for p in self._study.policies if p not in gone and p not in out]
         if len(stay) == 1 and out:
-            # Whom nobody is left to beat is not the winner before he had a fair chance to fail.
-            needed = FAIR * max(kept.n for kept in broken)
-            if min(kept.n for kept in standing if kept.policy == stay[0]) < needed:
-                out.pop()
-        if out:
-            why = "; ".join(str(kept) for kept in broken if kept.policy in out)
+            if not self._tried(stay[0], FAIR * max(kept.n for kept in broken), trial):
+                return
+            broken = self._broken(gone)
+        if broken:
+            leaving = dict.fromkeys(kept.policy for kept in broken)
+            why = "; ".join(str(kept) for kept in broken)
             try:
-                self._study.retire(*out, why=why)
+                self._study.retire(*leaving, why=why)
             except ConfigError:
                 # Nobody leaves a study that is over, and answers told meanwhile may have ended it.
                 if not self._over():
                     raise
+
+    def _broken(self, gone: Set[str]) -> list[Kept]:
+        return [kept for kept in self.standing() if kept.broken and kept.policy not in gone]
+
+    def _tried(self, policy: str, needed: int, trial: Trial) -> bool:
+        """Whether the last policy has had its chance: so many answers, or as many as there are."""
+        first, most = 0, needed + len(self._rows or ())
+        while first < most:
+            held = [kept for kept in self.standing() if kept.policy == policy]
+            had = min((kept.n for kept in held), default=0)
+            missing = needed - had if len(held) == len(self._constraints) else needed
+            if missing <= 0 or any(kept.broken for kept in held):
+                return True
+            many = min(missing, most - first)
+            if not trial(policy, first, many):
+                return False
+            first += many
+        return True
 
     def _over(self) -> bool:
         """Whether nothing more is asked, whatever the answers to come."""
@@ -115,7 +140,9 @@ class Limits:
             return
         for number, ask, reply in self._calls.each("policy", after=self._checked):
             self._checked = number
-            context = self._study.question(ask.duel).context
+            context = input_of(ask.duel)
+            if context is None:
+                context = self._study.question(ask.duel).context
             row = {} if self._rows is None else self._rows[context]
             for i, check in checked:
                 self._of(ask.who, i).tell(1.0 - _score(check, i, ask, row, reply.text))
