@@ -8,7 +8,6 @@ from math import sqrt
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pytest
 
 from bestpolicy.core.limits import Above, mean_interval
@@ -81,7 +80,7 @@ def test_who_is_above_the_limit_is_found_out() -> None:
         return lambda rng, n: 3 * draw(rng, n)
 
     for name in ("exponential", "bernoulli", "nearly constant"):
-        assert alarms(thrice(AT_THE_LIMIT[name]), 30, Above, 300) == 30
+        assert alarms(thrice(AT_THE_LIMIT[name]), 30, Above, 300) >= 24
 
 
 def test_the_lower_end_of_a_mean_covers_at_every_moment() -> None:
@@ -109,7 +108,7 @@ Limits.enforce = lambda self, trial: None
 
 
 def constrained(folder: Path, twin: str = "") -> Any:
-    """`a` is best and slow, `b` second and dear; `c` beats `d`."""
+    """`a` is best and slow, `b` second and dear; `c` beats `e`."""
 
     def late(body: Any, nonce: str) -> str:
         time.sleep(0.12 if body["messages"][-1]["content"][0] == "a" else 0)
@@ -122,7 +121,7 @@ def constrained(folder: Path, twin: str = "") -> Any:
             server,
             policies=[
                 policy(name, server, model="openai/dear" if name == "b" else MODEL)
-                for name in "abcd"
+                for name in "abce"
             ],
             models={MODEL: {"price": PRICE}, "openai/dear": {"price": dear}},
             constraints=[
@@ -147,7 +146,7 @@ def test_who_is_too_slow_or_too_dear_leaves_and_is_named(tmp_path: Path) -> None
     assert "a breaks a constraint: latency_s is" in news
     assert "b breaks a constraint: cost_usd is" in news
     assert "c breaks" not in news
-    assert "d breaks" not in news
+    assert "e breaks" not in news
 
 
 @pytest.mark.slow
