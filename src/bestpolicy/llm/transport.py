@@ -12,6 +12,7 @@ below, so that no setting of the environment, cookie or description of this mach
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 import time
@@ -28,6 +29,12 @@ CAP = 8 * 2**20  # bytes of a body
 PIECE = 2**14  # bytes written before looking at the clock again
 OUT = ("content-type", "content-length", "transfer-encoding")
 IN = ("retry-after", "retry-after-ms")
+
+
+# Headers that come back may hold the key, and whoever logs at DEBUG would read them.
+logging.getLogger("httpcore2.http11").addFilter(
+    lambda record: not record.getMessage().startswith("receive_response")
+)
 
 
 class Try(threading.local):
@@ -149,7 +156,13 @@ class Transport(httpx2.BaseTransport):
             body = _body(answer, headers)
         finally:
             answer.close()
-        kept = {name: text for name in IN if (text := headers.get(name, "")).isascii() and text}
+        kept = {
+            name: text
+            for name in IN
+            if (text := headers.get(name, "")).isascii()
+            and text
+            and (self._key is None or self._key not in text)
+        }
         return httpx2.Response(answer.status, headers=kept, content=body)
 
     def _letterhead(self, request: httpx2.Request) -> dict[bytes | str, bytes | str]:

@@ -1,6 +1,8 @@
 """The desk: every question to a model goes over it, so that each is kept, priced and paid once.
 
-known already? ──► somebody else asks the same now? ──► reserve ──► ask ──► keep ──► use
+somebody else asks the same now? ──► known already? ──► reserve ──► ask ──► keep ──► use
+
+In this order: whoever looked first and stood in line second would ask what was answered between.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
+from threading import Condition, Lock
 from typing import Any
 
 from bestpolicy.core.nouns import BestPolicyError
@@ -52,28 +54,31 @@ class Desk:
         self._cap = cap
         self._asking: dict[str, Future[End]] = {}
         self._lock = Lock()
+        self._money = Condition()
+        self._under_way, self._settled = 0, 0  # batches of calls
         self._pool = ThreadPoolExecutor(64, thread_name_prefix="model")
         self.made = 0  # calls of this process
 
     def answers(self, wanted: Sequence[Wanted | Work]) -> tuple[list[End], float]:
         """How each ended, and what this cost now; OutOfMoney if it could not be paid."""
-        known: dict[str, End] = dict(self._calls.find([want.ask.key for want in wanted]))
-        mine, theirs = self._claim([want for want in wanted if want.ask.key not in known])
+        mine, theirs = self._claim(wanted)
         ends: dict[str, End] = {}
         try:
-            if mine:
-                ends = self._made(mine)
+            known: dict[str, End] = dict(self._calls.find(list(mine)))
+            if new := {key: want for key, want in mine.items() if key not in known}:
+                self.counts(len(new))
+                ends = self._made(new)
+            known |= ends
         except BaseException as error:
             self._release(mine, {}, error)
             raise
-        self._release(mine, ends, None)
-        known |= ends
+        self._release(mine, known, None)
         for key, future in theirs.items():
             known[key] = future.result()
         return [known[want.ask.key] for want in wanted], sum(end.usd for end in ends.values())
 
     def counts(self, calls: int) -> None:
-        """Calls that were made elsewhere, of a function that judges."""
+        """So many calls more."""
         with self._lock:
             self.made += calls
 
@@ -87,7 +92,7 @@ class Desk:
     def _claim(
         self, wanted: Sequence[Wanted | Work]
     ) -> tuple[dict[str, Wanted | Work], dict[str, Future[End]]]:
-        """Which of these nobody asks yet, and where the others will be answered."""
+        """Which of these nobody asks now, and where the others will be answered."""
         mine: dict[str, Wanted | Work] = {}
         theirs: dict[str, Future[End]] = {}
         with self._lock:
@@ -99,7 +104,6 @@ class Desk:
                     theirs[key] = self._asking[key]
                 else:
                     mine[key], self._asking[key] = want, Future()
-            self.made += len(mine)
         return mine, theirs
 
     def _release(
@@ -115,9 +119,7 @@ class Desk:
 
     def _made(self, wanted: dict[str, Wanted | Work]) -> dict[str, End]:
         asks = [want.ask for want in wanted.values()]
-        reserved = self._calls.reserve(asks, self._cap)
-        if reserved is None:
-            raise OutOfMoney
+        reserved = self._reserved(asks)
         ends: dict[str, End] = {}
         try:
             for key, end in self._asked(wanted):
@@ -129,9 +131,37 @@ class Desk:
                 for (key, want), number in zip(wanted.items(), reserved, strict=True)
                 if key in ends
             ]
-            if done:
-                self._calls.settle(*zip(*done, strict=True))
+            try:
+                if done:
+                    self._calls.settle(*zip(*done, strict=True))
+            finally:
+                self._let_go(settled=1)
         return ends
+
+    def _reserved(self, asks: Sequence[Ask]) -> list[int]:
+        """Money for these; who finds too little waits for calls under way, which take less than
+        was set aside for them."""
+        while True:
+            with self._money:
+                settled, self._under_way = self._settled, self._under_way + 1
+            try:
+                numbers = self._calls.reserve(asks, self._cap)
+            except BaseException:
+                self._let_go(settled=0)
+                raise
+            if numbers is not None:
+                return numbers
+            self._let_go(settled=0)
+            with self._money:
+                while self._under_way and self._settled == settled:
+                    self._money.wait()
+                if self._settled == settled:
+                    raise OutOfMoney
+
+    def _let_go(self, *, settled: int) -> None:
+        with self._money:
+            self._under_way, self._settled = self._under_way - 1, self._settled + settled
+            self._money.notify_all()
 
     def _asked(self, wanted: dict[str, Wanted | Work]) -> Iterable[tuple[str, End]]:
         by_model: dict[int, list[tuple[str, Wanted]]] = {}
@@ -148,7 +178,7 @@ class Desk:
             if isinstance(want, Work):
                 began = time.monotonic()
                 text = want.function()
-                yield key, Reply(text, seconds=time.monotonic() - began)
+                yield key, _storable(Reply(text, seconds=time.monotonic() - began))
 
 
 def _complete(batch: Sequence[tuple[str, Wanted]]) -> list[tuple[str, End]]:

@@ -139,13 +139,26 @@ class Table:
                 return  # a canary that is not judged tells nothing
             self._desk.keep(Ask(draw, duel.id, "canary", kind), str(sum(said) / len(said)))
 
-    def _wanted(self, number: int, policy: str, row: Any) -> Wanted | Work:
+    def trial(self, policy: str, number: int, context: int, row: Any) -> Ended:
+        """An answer that is compared with nobody's, to see whether it keeps to the constraints."""
+        usd = [0.0]
+        duel = -2 - context
+        try:
+            wanted = self._wanted(duel, policy, row, draw=f"trial {number}: {policy}")
+            self._texts([wanted], usd)
+        except OutOfMoney:
+            return Ended(duel, "money")
+        except _CallFailed as failure:
+            return Ended(duel, "failed", str(failure), failure.fatal, usd[0])
+        return Ended(duel, "told", usd=usd[0])
+
+    def _wanted(self, number: int, policy: str, row: Any, draw: str = "") -> Wanted | Work:
         if policy not in self._players.answers:
             raise PlayError(
                 f"policy {policy!r} joined by Study.add, and the file does not say how to play "
                 "it: ask and tell its duels in Python"
             )
-        player, draw = self._players.answers[policy], f"duel {number}: {policy}"
+        player, draw = self._players.answers[policy], draw or f"duel {number}: {policy}"
         if isinstance(player, Called):
             answer = partial(_function_text, player.function, policy, row)
             return Work(Ask(draw, number, "policy", policy), answer)
@@ -173,6 +186,11 @@ class Table:
             if isinstance(end, Failed):
                 raise _CallFailed(end, f"{want.ask.role} {want.ask.who!r}")
         return [end.text for end in ends if isinstance(end, Reply)]
+
+
+def input_of(duel: int) -> int | None:
+    """The input of a trial, which stands where calls have their duel's number."""
+    return -2 - duel if duel < -1 else None
 
 
 def _function_text(function: Callable[[Any], Any], policy: str, row: Any) -> str:

@@ -2,21 +2,31 @@
 
 A policy that is proven to break one leaves the study. Some policy that keeps to all of them is
 taken out with chance `LIMIT_ALARM` at most, over the whole study and whoever looks.
+
+Whom nobody is left to beat is not the winner before he had a fair chance to fail: before the others
+leave he answers on, on trial, compared with nobody. Meanwhile no duel is begun, since one of those
+who break a constraint could win it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from bestpolicy.config.schema import ConstraintSection
 from bestpolicy.core.limits import Above
+from bestpolicy.core.nouns import ConfigError
 from bestpolicy.llm.checks import Check
 from bestpolicy.llm.prompts import Row
 from bestpolicy.report.snapshot import LIMIT_ALARM, Kept
-from bestpolicy.store.calls import Account, Calls
+from bestpolicy.run.desk import PlayError
+from bestpolicy.run.duels import input_of
+from bestpolicy.store.calls import Account, Ask, Calls
 from bestpolicy.study import Study
 
 FAIR = 2  # times the answers that refuted the others, which the last policy must have had
+
+# Has a policy answer so many more, its trials from that number on; False if it cannot now.
+Trial = Callable[[str, int, int], bool]
 
 
 class Limits:
@@ -39,23 +49,50 @@ class Limits:
         self._above: dict[tuple[str, int], Above] = {}
         self._checked = 0  # the last call whose text was checked
 
-    def enforce(self) -> None:
+    def enforce(self, trial: Trial) -> None:
         """Take out whoever is proven to break a constraint."""
-        if not self._constraints or self._study.verdict().final:
+        if not self._constraints or self._over():
             return
-        standing = self.standing()
         gone = {change.policy for change in self._study.changes() if not change.joins}
-        broken = [kept for kept in standing if kept.broken and kept.policy not in gone]
-        out = list(dict.fromkeys(kept.policy for kept in broken))
+        broken = self._broken(gone)
+        out = {kept.policy for kept in broken}
         stay = [p for p in self._study.policies if p not in gone and p not in out]
         if len(stay) == 1 and out:
-            # Whom nobody is left to beat is not the winner before he had a fair chance to fail.
-            needed = FAIR * max(kept.n for kept in broken)
-            if min(kept.n for kept in standing if kept.policy == stay[0]) < needed:
-                out.pop()
-        if out:
-            why = "; ".join(str(kept) for kept in broken if kept.policy in out)
-            self._study.retire(*out, why=why)
+            if not self._tried(stay[0], FAIR * max(kept.n for kept in broken), trial):
+                return
+            broken = self._broken(gone)
+        if broken:
+            leaving = dict.fromkeys(kept.policy for kept in broken)
+            why = "; ".join(str(kept) for kept in broken)
+            try:
+                self._study.retire(*leaving, why=why)
+            except ConfigError:
+                # Nobody leaves a study that is over, and answers told meanwhile may have ended it.
+                if not self._over():
+                    raise
+
+    def _broken(self, gone: Set[str]) -> list[Kept]:
+        return [kept for kept in self.standing() if kept.broken and kept.policy not in gone]
+
+    def _tried(self, policy: str, needed: int, trial: Trial) -> bool:
+        """Whether the last policy has had its chance: so many answers, or as many as there are."""
+        first, most = 0, needed + len(self._rows or ())
+        while first < most:
+            held = [kept for kept in self.standing() if kept.policy == policy]
+            had = min((kept.n for kept in held), default=0)
+            missing = needed - had if len(held) == len(self._constraints) else needed
+            if missing <= 0 or any(kept.broken for kept in held):
+                return True
+            many = min(missing, most - first)
+            if not trial(policy, first, many):
+                return False
+            first += many
+        return True
+
+    def _over(self) -> bool:
+        """Whether nothing more is asked, whatever the answers to come."""
+        repeats = any(doubt.raised for doubt in self._study.doubts() if doubt.about == "repeats")
+        return repeats or self._study.verdict().final
 
     def standing(self) -> list[Kept]:
         """Every policy under every constraint, as far as its answers go."""
@@ -88,12 +125,13 @@ class Limits:
         """What this policy's calls say that has not been told yet."""
         if constraint.metric == "failure_rate" and self._checks[i] is not None:
             return
-        values = VALUES[constraint.metric](account)
         begin = self._read.get((policy, i), 0)
         above = self._of(policy, i)
-        for value in values[begin:]:
+        # More may come while these are told.
+        values = VALUES[constraint.metric](account)[begin:]
+        for value in values:
             above.tell(value)
-        self._read[policy, i] = len(values)
+        self._read[policy, i] = begin + len(values)
 
     def _tell_checks(self) -> None:
         """The texts that have come since, through the checks."""
@@ -102,14 +140,28 @@ class Limits:
             return
         for number, ask, reply in self._calls.each("policy", after=self._checked):
             self._checked = number
-            context = self._study.question(ask.duel).context
+            context = input_of(ask.duel)
+            if context is None:
+                context = self._study.question(ask.duel).context
             row = {} if self._rows is None else self._rows[context]
             for i, check in checked:
-                self._of(ask.who, i).tell(1.0 - check(row, reply.text))
+                self._of(ask.who, i).tell(1.0 - _score(check, i, ask, row, reply.text))
 
     def _of(self, policy: str, i: int) -> Above:
         limit = self._constraints[i].max
         return self._above.setdefault((policy, i), Above(limit))
+
+
+def _score(check: Check, i: int, ask: Ask, row: Row, text: str) -> float:
+    try:
+        return check(row, text)
+    except (Exception, SystemExit) as error:  # a user's function may raise anything
+        said = f"{type(error).__name__}: {error}"[:300]
+        raise PlayError(
+            f"constraint {i + 1}: the check of an answer of {ask.who!r} (duel {ask.duel}) raised "
+            f"{said}; everything answered is saved, and when that is mended the same command goes "
+            "on"
+        ) from error
 
 
 VALUES: Mapping[str, Callable[[Account], Sequence[float]]] = {

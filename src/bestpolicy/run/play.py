@@ -9,14 +9,16 @@ worst. When nothing answers any more the run stops, and the same command asks ag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from threading import Event
 
 from bestpolicy.config import Players
+from bestpolicy.core.rng import stream
 from bestpolicy.duel import Duel
 from bestpolicy.llm.judges import People
+from bestpolicy.llm.prompts import Row
 from bestpolicy.llm.votes import Votes
 from bestpolicy.run.desk import Desk, PlayError
 from bestpolicy.run.duels import Ended, Table
@@ -24,6 +26,7 @@ from bestpolicy.run.limits import Limits
 from bestpolicy.run.open import Opened
 from bestpolicy.study import Study
 
+MONEY = "the budget of dollars is spent: the next answer could exceed it"
 PATIENCE = 8  # duels in a row without an answer, after which the models are taken to be down
 
 
@@ -65,7 +68,12 @@ def play(
     earlier = _Earlier(study, players.judge)
     patience = max(PATIENCE, 2 * section.workers)
     now = _Round()
+
+    def trial(policy: str, first: int, many: int) -> bool:
+        return _tried(opened, table, now, stop, policy, range(first, first + many))
+
     try:
+        limits.enforce(trial)  # a process killed before it could must not make a difference
         with ThreadPoolExecutor(section.workers, thread_name_prefix="duel") as pool:
             while True:
                 if now.error is None and not now.halted and not stop.is_set():
@@ -79,7 +87,7 @@ def play(
                     del now.flying[future]
                     _note(study, future, now, patience)
                 if done and now.error is None:
-                    limits.enforce()
+                    limits.enforce(trial)
                 watch()
         _give_up(study, now)
     finally:
@@ -87,6 +95,31 @@ def play(
     if now.error is not None:
         raise now.error
     return Played(desk.made, now.halted, now.waiting)
+
+
+def _tried(
+    opened: Opened, table: Table, now: _Round, stop: Event, policy: str, numbers: range
+) -> bool:
+    """Have a policy answer these trials, `workers` at a time; False if it cannot now."""
+    file, workers = opened.file, opened.file.section.workers
+    rows: Sequence[Row] = file.rows or [{}]
+    order = stream(file.section.seed, "trial").permutation(len(rows)).tolist()
+
+    def one(number: int) -> Ended:
+        context = order[number % len(rows)]
+        return table.trial(policy, number, context, rows[context])
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="trial") as pool:
+        for batch in range(0, len(numbers), workers):
+            if stop.is_set() or now.halted:
+                return False
+            for ended in pool.map(one, numbers[batch : batch + workers]):
+                if ended.how == "money":
+                    now.halted = MONEY
+                if ended.fatal:
+                    goes_on = "when that is mended, the same command goes on"
+                    raise PlayError(f"{ended.reason}; {goes_on}")
+    return not now.halted
 
 
 def _next(study: Study, players: Players, now: _Round, workers: int) -> list[Duel]:
@@ -110,7 +143,7 @@ def _note(study: Study, future: Future[Ended], now: _Round, patience: int) -> No
         case "people":
             now.waiting += 1
         case "money":
-            now.halted = "the budget of dollars is spent: the next answer could exceed it"
+            now.halted = MONEY
         case "votes":
             now.halted = "the recorded votes of the pair to compare next are used up"
         case "failed":

@@ -81,7 +81,7 @@ class Calls:
         """What each policy's calls, the judge's and the canaries' came to."""
         with self._commits.lock, file.plainly(self._commits.path):
             self._catch_up(self._commits.db)
-        return self._accounts
+            return dict(self._accounts)
 
     def spent(self) -> float:
         """Dollars spent, or reserved by calls of which nobody knows the end."""
@@ -90,18 +90,26 @@ class Calls:
 
     def reserved(self) -> float:
         """The part of `spent` whose calls have no known end."""
-        return sum(self._open.values())
+        with self._commits.lock:
+            return sum(self._open.values())
 
     def reserve(self, asks: Sequence[Ask], cap: float | None) -> list[int] | None:
-        """Set money aside for all of these; None, and nothing done, if the cap forbids it."""
+        """Set money aside for all of these; None, and nothing done, if the cap forbids it.
+
+        A StoreError when the disk is full: answers that could not be kept would be paid twice.
+        """
+        self._commits.check_room()
         priced = [ask for ask in asks if ask.most_usd > 0]
         if not priced:
             return [0] * len(asks)
         numbers: list[int] | None = None
+        tried = False
 
         def job(db: sqlite3.Connection) -> None:
-            nonlocal numbers
-            numbers = None
+            nonlocal numbers, tried
+            if tried:  # what was read then was rolled back
+                self._forget()
+            numbers, tried = None, True
             wanted = sum(ask.most_usd for ask in priced)
             if cap is not None and self._committed(db) + wanted > cap:
                 return
@@ -111,7 +119,12 @@ class Calls:
             drawn = iter(range(first, first + len(priced)))
             numbers = [next(drawn) if ask.most_usd > 0 else 0 for ask in asks]
 
-        self._commits.write(job)
+        try:
+            self._commits.write(job)
+        except BaseException:
+            with self._commits.lock:
+                self._forget()
+            raise
         return numbers
 
     def settle(
@@ -165,6 +178,11 @@ class Calls:
         self._catch_up(db)
         return self._spent + sum(self._open.values())
 
+    def _forget(self) -> None:
+        """Read all of it again: rows were seen that are not there."""
+        self._read_to, self._spent = 0, 0.0
+        self._accounts, self._open = {}, {}
+
     def _catch_up(self, db: sqlite3.Connection) -> None:
         rows = db.execute(
             "SELECT seq, key, state, settles, role, who, usd, seconds, tokens_in, tokens_out,"
@@ -183,7 +201,7 @@ class Calls:
             account.reasons.update(reasons)
             account.tokens_in += read
             account.tokens_out += written
-            account.tries += len(reasons) + (state == "answered")
+            account.tries += len(reasons) + (state == "answered" and role != "canary")
             if state == "answered":
                 self._known.add(hash(key))
                 account.usd.append(usd)

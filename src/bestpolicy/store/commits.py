@@ -2,7 +2,7 @@
 
 One transaction and one sync for all, and only then is anybody acknowledged. A lone caller pays for
 no hand-over, and a crowd shares its syncs. When the disk is full, the ballast that lies beside the
-file is let go, so that what is under way can still be written; the next question finds no room.
+file is let go, so that what is under way can still be written; no further call is begun then.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Commits:
         self.db = file.connect(path)
         self._waiting: deque[_Call] = deque()
         self._ballast: Path | None = None
+        self._full = False
 
     def write(self, job: Job) -> None:
         """Do it, and return when it is on disk."""
@@ -67,6 +68,14 @@ class Commits:
             ) from None
         self._ballast = path
 
+    def check_room(self) -> None:
+        """A StoreError once the ballast is gone: the room that is left is for what is under way."""
+        if self._full:
+            raise StoreError(
+                f"{self.path}: the disk is full; what was under way is written, and nothing more "
+                "is asked; make room, then the same command goes on"
+            )
+
     def close(self) -> None:
         with self.lock:
             self.db.close()
@@ -78,6 +87,7 @@ class Commits:
             try:
                 self._transact(calls)
             except StoreError as error:
+                self._full = self._full or _no_room(error)
                 if not (_no_room(error) and self._drop_ballast()):
                     raise
                 self._transact(calls)
