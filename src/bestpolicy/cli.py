@@ -42,8 +42,9 @@ study_argument = click.argument("study", type=click.Path())
 def cli() -> None:
     """Find the best policy of an LLM application from comparisons, and prove it.
 
-    Exit codes: 0 done; 1 a replay differs; 2 usage or a wrong file; 3 undecided within the budget;
-    5 a policy, the judge or the store failed; 130 interrupted, state saved.
+    Exit codes: 0 done, or proven better or not worse; 1 proven worse, or a replay differs; 2 usage
+    or a wrong file; 3 undecided within the budget; 4 every policy breaks a constraint; 5 a policy,
+    the judge or the store failed; 130 interrupted, state saved.
     """
 
 
@@ -126,9 +127,10 @@ def replay(study: str, as_json: bool) -> int:
         if not pairs:
             console.print("no verdict has been announced yet; the record so far says:")
             console.print(headline(at.verdict))
-        console.print(
-            "the same to the bit" if same else "NOT the same: the record or the code changed"
-        )
+        if pairs:
+            console.print(
+                "the same to the bit" if same else "NOT the same: the record or the code changed"
+            )
         console.print(at.record_hash)
     if as_json:
         replayed = [

@@ -25,12 +25,18 @@ FORMATS = ("csv", "jsonl", "parquet", "trl-dpo")
     type=click.Choice(FORMATS),
     help="Default: by file name. trl-dpo writes prompt, chosen, rejected as JSON lines.",
 )
+@click.option(
+    "--open", "still_open", is_flag=True, help="The duels that wait for an answer instead."
+)
 @json_option
-def export(study: str, output: str | None, kind: str | None, as_json: bool) -> int:
+def export(
+    study: str, output: str | None, kind: str | None, still_open: bool, as_json: bool
+) -> int:
     """Write the raw record, a line per duel in ask order.
 
     It goes to standard output, or to the file of --output.
     """
+    from bestpolicy.core.nouns import Outcome
     from bestpolicy.report.raw import format_of, parquet, preferences, raw_rows, written
     from bestpolicy.run.texts import prompt_of, texts_of
 
@@ -39,6 +45,9 @@ def export(study: str, output: str | None, kind: str | None, as_json: bool) -> i
         raise click.UsageError("parquet is no text: name a file with --output")
     with people(as_json) as console, stored(study) as opened:
         outcomes, names = opened.study.outcomes(), opened.study.policies
+        if still_open:
+            waiting = opened.study.in_flight()
+            outcomes = [Outcome(opened.study.question(duel), None) for duel in waiting]
         asked = [outcome.comparison for outcome in outcomes]
         rows = raw_rows(outcomes, names)
         texts = list(texts_of(opened.file, opened.calls, asked, names))

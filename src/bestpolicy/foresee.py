@@ -96,7 +96,7 @@ def _different(file: StudyFile, draws: float) -> float:
     if file.rows is None:
         return min(draws, 1.0)
     many = len(file.rows)
-    return many * (1 - (1 - 1 / many) ** draws)
+    return float(many * (1 - (1 - 1 / many) ** draws))
 
 
 def _met_all(file: StudyFile) -> int:
@@ -109,7 +109,7 @@ def _met_all(file: StudyFile) -> int:
 def _posterior(won: Array) -> tuple[Array, Array]:
     """Mean and covariance of the strengths, by Newton's method and Laplace's approximation."""
     K = len(won)
-    s = np.zeros(K)
+    s: Array = np.zeros(K)
     n = won + won.T
     for _ in range(30):
         p = 1 / (1 + np.exp(s[None, :] - s[:, None]))
@@ -120,4 +120,4 @@ def _posterior(won: Array) -> tuple[Array, Array]:
         s = s + step
         if np.abs(step).max() < 1e-9:
             break
-    return s, np.linalg.inv(hessian)
+    return s, np.asarray(np.linalg.inv(hessian), np.float64)

@@ -156,7 +156,7 @@ def test_a_provider_that_never_answers_ends_the_run_and_counts_nothing(tmp_path:
         path = write(tmp_path, server, workers=2)
         done = play(path)
         assert done.code == 5
-        assert "duels in a row had no answer" in done.said["error"]["message"]
+        assert "in a row there was no answer" in done.said["error"]["message"]
         assert not told(path)
         server.plan = "ok"
         assert play(path).code == 0

@@ -123,12 +123,8 @@ class _Making:
 
     def _check(self, keys: Keys, section: CheckJudge) -> Check:
         try:
-            if section.exact is not None:
-                return checks.exact(section.exact)
-            if section.regex is not None:
-                return checks.regex(section.regex)
-            if isinstance(section.json_schema, dict):
-                return checks.json_schema(section.json_schema)
+            if (plain := plain_check(section)) is not None:
+                return plain
             if section.reasoning_gym is not None:
                 return checks.reasoning_gym(section.reasoning_gym)
         except ConfigError as error:
@@ -170,6 +166,17 @@ class _Making:
 
     def _fault(self, keys: Keys, message: str) -> None:
         self.faults.append(self.file.page.fault(keys, message))
+
+
+def plain_check(section: CheckJudge) -> Check | None:
+    """The check, if it needs no code but ours."""
+    if section.exact is not None:
+        return checks.exact(section.exact)
+    if section.regex is not None:
+        return checks.regex(section.regex)
+    if isinstance(section.json_schema, dict):
+        return checks.json_schema(section.json_schema)
+    return None
 
 
 def _terms(section: TermsSection) -> Terms:

@@ -72,7 +72,8 @@ class StudyFile:
             exclude={"canaries": True, "human": {"queue"}, "llm": {"api_key_env"}},
             exclude_none=True,
         )
-        return {"policies": policies, "judge": judge}
+        limits = [limit.model_dump(exclude_none=True) for limit in self.section.constraints]
+        return {"policies": policies, "judge": judge} | ({"constraints": limits} if limits else {})
 
     @property
     def judge_kind(self) -> str:

@@ -8,7 +8,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bestpolicy.core.nouns import Outcome
+from bestpolicy.core.nouns import ConfigError, Outcome
+
+ENDINGS = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet"}
 
 COLUMNS = (
     "id",
@@ -42,9 +44,16 @@ def raw_rows(outcomes: Sequence[Outcome], policies: Sequence[str]) -> list[dict[
 
 
 def format_of(output: str | None) -> str:
-    """csv or parquet for a name that says so, else jsonl."""
-    ending = "" if output is None else output.lower().rpartition(".")[2]
-    return ending if ending in ("csv", "parquet") else "jsonl"
+    """What the file's name says; a ConfigError for a name that says something else."""
+    if output is None:
+        return "jsonl"
+    ending = output.lower().rpartition(".")[2]
+    if ending not in ENDINGS:
+        raise ConfigError(
+            f"export: {output!r} must end in {', '.join(f'.{e}' for e in ENDINGS)}, or --format "
+            "must say what to write"
+        )
+    return ENDINGS[ending]
 
 
 def preferences(

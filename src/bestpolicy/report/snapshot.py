@@ -28,6 +28,11 @@ SAYS = {
     "ones are given up",
 }
 
+AGAIN = "run again to play what is open"
+WAITING = {
+    "human": "people answer: see `export --open`, then Study.from_yaml(…).tell(duel, winner)",
+    "replay": "add votes of those pairs to the file, and run again",
+}
 CANARY = {
     "null": "the judge prefers a canned sentence to real answers: it wins {c.share.value:.0%} "
     "[{c.share.low:.0%}, {c.share.high:.0%}] of {c.n} (a false alarm in at most 1% of studies); "
@@ -125,6 +130,7 @@ class Snapshot:
     canaries: tuple[Canaries, ...] = ()
     halted: str = ""  # why the run stopped, besides what the study says
     priced: bool = True  # whether every model's price is known
+    judged_by: str = "call"  # the kind of judge
     before: int = 0  # answers that were there when this process opened the study
     reserved: float = 0.0  # dollars of calls whose end nobody knows
 
@@ -282,9 +288,8 @@ class Snapshot:
         if self.halted:
             told.append(self.halted)
         if self.verdict.kind == "undecided" and self.in_flight and self.record_hash:
-            told.append(
-                f"{self.in_flight} duels are asked and not answered; run again to play them"
-            )
+            many = "1 duel is" if self.in_flight == 1 else f"{self.in_flight:,} duels are"
+            told.append(f"{many} asked and not answered; {WAITING.get(self.judged_by, AGAIN)}")
         return told
 
     def _failures(self) -> list[str]:

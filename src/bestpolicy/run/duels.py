@@ -35,14 +35,16 @@ class Ended:
     reason: str = ""
     fatal: bool = False
     usd: float = 0.0
+    who: str = ""  # the policy without an answer, or the judge
 
 
 class _CallFailed(Exception):
     """A model gave no answer."""
 
-    def __init__(self, failed: Failed, who: str) -> None:
-        super().__init__(f"{who}: {failed.reason}")
+    def __init__(self, failed: Failed, ask: Ask) -> None:
+        super().__init__(f"{ask.role} {ask.who!r}: {failed.reason}")
         self.fatal = failed.fatal
+        self.who = ask.who if ask.role == "policy" else "the judge"
 
 
 class Table:
@@ -75,7 +77,7 @@ class Table:
         except OutOfMoney:
             return Ended(duel.id, "money", usd=usd[0])
         except _CallFailed as failure:
-            return Ended(duel.id, "failed", str(failure), failure.fatal, usd[0])
+            return Ended(duel.id, "failed", str(failure), failure.fatal, usd[0], failure.who)
         self._study.tell(duel, share, cost=usd[0], feedback=said)
         self._canary(judge, duel, row, left)
         return Ended(duel.id, "told", usd=usd[0])
@@ -98,7 +100,9 @@ class Table:
         a, b = pair
         both = self._order == "both" and not isinstance(judge, CheckJudge)
         shown = [(a, b), (b, a)][: 1 + both]
-        if isinstance(judge, LlmJudge):
+        if isinstance(judge, LlmJudge) and a == b:
+            said = [0.5] * len(shown)  # nobody need be asked which of two equal texts is better
+        elif isinstance(judge, LlmJudge):
             wanted = []
             for place, (first, second) in enumerate(shown):
                 key = f"{draw}, order {place}"
@@ -149,7 +153,7 @@ class Table:
         except OutOfMoney:
             return Ended(duel, "money")
         except _CallFailed as failure:
-            return Ended(duel, "failed", str(failure), failure.fatal, usd[0])
+            return Ended(duel, "failed", str(failure), failure.fatal, usd[0], failure.who)
         return Ended(duel, "told", usd=usd[0])
 
     def _wanted(self, number: int, policy: str, row: Any, draw: str = "") -> Wanted | Work:
@@ -184,7 +188,7 @@ class Table:
         usd[0] += cost
         for want, end in zip(wanted, ends, strict=True):
             if isinstance(end, Failed):
-                raise _CallFailed(end, f"{want.ask.role} {want.ask.who!r}")
+                raise _CallFailed(end, want.ask)
         return [end.text for end in ends if isinstance(end, Reply)]
 
 

@@ -62,10 +62,12 @@ class Limits:
                 return
             broken = self._broken(gone)
         if broken:
-            leaving = dict.fromkeys(kept.policy for kept in broken)
-            why = "; ".join(str(kept) for kept in broken)
+            why = {
+                policy: "; ".join(str(kept) for kept in broken if kept.policy == policy)
+                for policy in dict.fromkeys(kept.policy for kept in broken)
+            }
             try:
-                self._study.retire(*leaving, why=why)
+                self._study.retire(*why, why=why)
             except ConfigError:
                 # Nobody leaves a study that is over, and answers told meanwhile may have ended it.
                 if not self._over():

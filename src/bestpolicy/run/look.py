@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bestpolicy.config import Players, StudyFile
+from bestpolicy.config.connect import plain_check
 from bestpolicy.llm.canaries import KINDS, Canaries, fared
+from bestpolicy.llm.checks import Check
 from bestpolicy.report.snapshot import Kept, Pair, Snapshot
 from bestpolicy.run.limits import Limits
 from bestpolicy.run.open import Opened
@@ -47,6 +49,7 @@ def snapshot(
         doubts=tuple(study.doubts()),
         changes=tuple(study.changes()),
         order=file.section.judge.order if file.judge_kind in ("llm", "call") else "both",
+        judged_by=file.judge_kind,
         budget=file.section.budget.comparisons,
         in_flight=len(study.in_flight()),
         record_hash="" if passing else study.record_hash(),
@@ -66,7 +69,11 @@ def constraints(opened: Opened, players: Players | None) -> list[Kept]:
     """How each policy stands with each constraint; checks need the players who run them."""
     study, file, calls = opened.study, opened.file, opened.calls
     limits = file.section.constraints
-    checks = (None,) * len(limits) if players is None else players.checks
+    checks: Sequence[Check | None] = (
+        [None if limit.check is None else plain_check(limit.check) for limit in limits]
+        if players is None
+        else players.checks
+    )
     plain = [
         (limit, check)
         for limit, check in zip(limits, checks, strict=True)

@@ -27,7 +27,8 @@ from bestpolicy.run.open import Opened
 from bestpolicy.study import Study
 
 MONEY = "the budget of dollars is spent: the next answer could exceed it"
-PATIENCE = 8  # duels in a row without an answer, after which the models are taken to be down
+PATIENCE = 8  # times in a row without an answer, after which a model is taken to be down
+AHEAD = 4  # duels for each worker, asked beyond the first that is still open
 
 
 @dataclass(slots=True)
@@ -48,6 +49,8 @@ class _Round:
     in_a_row: int = 0
     told: int = 0
     waiting: int = 0
+    newest: int = -1  # duel
+    silent: Counter[str] = field(default_factory=Counter)  # calls in a row of whoever fails
     halted: str = ""
     error: BaseException | None = None
 
@@ -80,12 +83,12 @@ def play(
                     for duel in _next(study, players, now, section.workers):
                         context, before = earlier.of(duel)
                         now.flying[pool.submit(table.play, duel, context, before)] = duel
+                        now.newest = max(now.newest, duel.id)
                 if not now.flying:
                     break
                 done, _ = wait(now.flying, timeout=0.25, return_when=FIRST_COMPLETED)
                 for future in done:
-                    del now.flying[future]
-                    _note(study, future, now, patience)
+                    _note(study, now.flying.pop(future), future, now, patience)
                 if done and now.error is None:
                     limits.enforce(trial)
                 watch()
@@ -124,12 +127,15 @@ def _tried(
 
 def _next(study: Study, players: Players, now: _Round, workers: int) -> list[Duel]:
     free = workers - len(now.flying)
+    # Evidence reads answers in ask order: far ahead of a slow one nothing more can be learnt.
+    if now.flying and now.newest - study.verdict().comparisons >= AHEAD * workers:
+        return []
     if isinstance(players.judge, People):
         free = min(free, players.judge.queue - now.waiting - len(now.flying))
     return study.ask(free) if free > 0 else []
 
 
-def _note(study: Study, future: Future[Ended], now: _Round, patience: int) -> None:
+def _note(study: Study, duel: Duel, future: Future[Ended], now: _Round, patience: int) -> None:
     """What a duel's end means for the run."""
     try:
         ended = future.result()
@@ -139,6 +145,8 @@ def _note(study: Study, future: Future[Ended], now: _Round, patience: int) -> No
     match ended.how:
         case "told":
             now.told, now.in_a_row = now.told + 1, 0
+            for who in (duel.left, duel.right, "the judge"):
+                now.silent.pop(who, None)
             _give_up(study, now)
         case "people":
             now.waiting += 1
@@ -148,9 +156,10 @@ def _note(study: Study, future: Future[Ended], now: _Round, patience: int) -> No
             now.halted = "the recorded votes of the pair to compare next are used up"
         case "failed":
             now.failed.append(ended)
-            now.in_a_row += 1
-            if ended.fatal or now.in_a_row >= patience:
-                many = "" if ended.fatal else f"{now.in_a_row} duels in a row had no answer; "
+            now.in_a_row, now.silent[ended.who] = now.in_a_row + 1, now.silent[ended.who] + 1
+            if ended.fatal or now.silent[ended.who] >= patience or now.in_a_row >= patience:
+                times = max(now.silent[ended.who], now.in_a_row)
+                many = "" if ended.fatal else f"{times} times in a row there was no answer; "
                 now.error = now.error or PlayError(
                     f"{many}{ended.reason}. Nothing of it is counted; when that is mended, the "
                     "same command goes on"

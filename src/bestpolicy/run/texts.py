@@ -10,7 +10,7 @@ from bestpolicy.config.study_file import Policy
 from bestpolicy.core.nouns import Comparison
 from bestpolicy.core.talk import MAX_TOKENS, Prompt
 from bestpolicy.llm.players import key_of
-from bestpolicy.llm.prompts import fill
+from bestpolicy.llm.prompts import as_text, fill, places
 from bestpolicy.store.calls import Calls
 
 BATCH = 256  # duels whose texts are read at once
@@ -36,10 +36,18 @@ def texts_of(
 
 
 def prompt_of(file: StudyFile, comparison: Comparison) -> str:
-    """What the duel was about, as one text: the input, or its one column."""
+    """What the duel was about, as one text: what the policies were shown of the input."""
     row = {} if file.rows is None else file.rows[comparison.context]
-    values = [str(value) for value in row.values()]
-    return values[0] if len(values) == 1 else "\n".join(f"{k}: {v}" for k, v in row.items())
+    shown = _shown(file)
+    values = {k: as_text(v) for k, v in row.items() if shown is None or k in shown}
+    return "\n".join(values.values() if len(values) == 1 else map(": ".join, values.items()))
+
+
+def _shown(file: StudyFile) -> set[str] | None:
+    """The columns that prompts are filled from; None where functions are shown all."""
+    texts = [policy.section.prompt or "" for policy in file.policies]
+    texts += [policy.section.system or "" for policy in file.policies]
+    return {column for text in texts for column in places(text)} or None
 
 
 def _key(file: StudyFile, policies: Mapping[str, Policy], comparison: Comparison, name: str) -> str:

@@ -71,7 +71,7 @@ class Questions:
         if spent is None and inputs is not None and inputs.a_pair_has_had_all and not self.plan(1):
             return (
                 f"the inputs are used up, as the pair to compare next has met all "
-                f"{inputs.different}: give more inputs, or set reuse_inputs=True, which makes the "
+                f"{inputs.different}: give more inputs, or set reuse_inputs, which makes the "
                 "verdict about this very list"
             )
         return spent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bestpolicy.core.nouns import Comparison, ConfigError, Outcome, Store, StoreError, Verdict
 from bestpolicy.core.roster import Change
@@ -75,7 +75,7 @@ class Record:
             raise ConfigError(f"add: {policy!r} is in the study already{left}")
         self._change((Change(len(self.changes), len(self.asked), policy, True),))
 
-    def leave(self, policies: Sequence[str], why: str) -> None:
+    def leave(self, policies: Sequence[str], why: str | Mapping[str, str]) -> None:
         """Put on record that these leave, all at once; what cannot be is refused before."""
         here = self._here()
         for policy in policies:
@@ -87,7 +87,9 @@ class Record:
         if not why and len(here) - len(set(policies)) < 2:
             raise ConfigError("retire: at least two policies have to stay")
         at, first = len(self.asked), len(self.changes)
-        self._change([Change(first + i, at, one, False, why) for i, one in enumerate(policies)])
+        said = why if isinstance(why, Mapping) else dict.fromkeys(policies, why)
+        gone = [Change(first + i, at, one, False, said[one]) for i, one in enumerate(policies)]
+        self._change(gone)
 
     def _here(self) -> list[str]:
         """Who is compared, as far as all that is on record."""

@@ -184,7 +184,7 @@ class Study:
         with self._lock:
             self._record.joins(text("add: a policy's name", policy))
 
-    def retire(self, *policies: str, why: str = "") -> None:
+    def retire(self, *policies: str, why: str | Mapping[str, str] = "") -> None:
         """Policies leave: the verdict will be about the others. The answers among them are read
         again at a small share of the error budget (`reserve`), so that a proof takes more. With
         `why`, the constraint that they break, even the last may leave."""
