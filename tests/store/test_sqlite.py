@@ -14,7 +14,8 @@ import pytest
 
 from bestpolicy.core.nouns import ConfigError, Outcome, Store, StoreError
 from bestpolicy.core.rng import stream
-from bestpolicy.store import SqliteStore, file, open_store
+from bestpolicy.store import SqliteStore, calls, file, open_store
+from bestpolicy.store import sqlite as sqlite_store
 from bestpolicy.store.migrations import MARK, MIGRATIONS
 from laws import answer, events, finding, question, refusal
 
@@ -316,3 +317,17 @@ def test_an_address_of_no_store_says_which_stores_there_are(
     assert expected in str(caught.value)
     assert "secret" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("query", [sqlite_store.SINCE, calls.SINCE, calls.EACH])
+def test_reading_on_costs_what_is_new_and_not_what_is_there(query: str, tmp_path: Path) -> None:
+    store = opened(tmp_path / "x.db")
+    plan = f"EXPLAIN QUERY PLAN {query}"
+
+    def sorts(text: str) -> bool:
+        values = tuple(range(text.count("?")))
+        return any("TEMP B-TREE" in row[3] for row in store._commits.db.execute(text, values))
+
+    assert not sorts(plan)
+    assert sorts(plan.replace("+", "").replace("seq > ?", "seq + 0 > ?"))  # the twin
+    store.close()

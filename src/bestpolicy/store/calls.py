@@ -27,6 +27,16 @@ COLUMNS = (
     " text, failures"
 )
 
+# The plus keeps SQLite from the index on the study, of which it would read and sort all rows.
+EACH = (
+    f"SELECT {COLUMNS}, checksum FROM call WHERE +study = ? AND role = ? AND state = 'answered'"
+    " AND seq > ? ORDER BY seq LIMIT 256"
+)
+SINCE = (
+    "SELECT seq, key, state, settles, role, who, usd, seconds, tokens_in, tokens_out, failures"
+    " FROM call WHERE +study = ? AND seq > ? ORDER BY seq"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -164,8 +174,7 @@ class Calls:
         while True:
             with self._commits.lock, file.plainly(self._commits.path):
                 rows = self._commits.db.execute(
-                    f"SELECT {COLUMNS}, checksum FROM call WHERE study = ? AND role = ?"
-                    " AND state = 'answered' AND seq > ? ORDER BY seq LIMIT 256",
+                    EACH,
                     (self._study, role, last),
                 ).fetchall()
                 answers = [(row[0], Ask(row[2], *row[5:8]), _reply(row)) for row in rows]
@@ -185,8 +194,7 @@ class Calls:
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         rows = db.execute(
-            "SELECT seq, key, state, settles, role, who, usd, seconds, tokens_in, tokens_out,"
-            " failures FROM call WHERE study = ? AND seq > ? ORDER BY seq",
+            SINCE,
             (self._study, self._read_to),
         )
         for seq, key, state, settles, role, who, usd, seconds, read, written, failures in rows:

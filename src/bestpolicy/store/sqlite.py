@@ -18,8 +18,11 @@ from bestpolicy.store.rows import Event, Key, body, event_of, key, may_join
 
 READ = (
     "SELECT e.seq, e.kind, e.duel, e.body, e.checksum, q.body FROM event e LEFT JOIN event q"
-    " ON q.study = e.study AND q.kind = 'asked' AND q.duel = e.duel WHERE e.study = ?"
+    " ON q.study = e.study AND q.kind = 'asked' AND q.duel = e.duel"
 )
+# The plus keeps SQLite from the index on the study, of which it would read and sort all rows.
+SINCE = f"{READ} WHERE +e.study = ? AND e.seq > ? ORDER BY e.seq"
+HELD = f"{READ} WHERE e.study = ? AND e.kind = ? AND e.duel = ?"
 
 
 class SqliteStore:
@@ -58,7 +61,7 @@ class SqliteStore:
     def history(self, after: int = 0) -> list[tuple[int, Event]]:
         commits = self._commits
         with commits.lock, file.plainly(commits.path):
-            rows = commits.db.execute(f"{READ} AND e.seq > ? ORDER BY e.seq", (self._study, after))
+            rows = commits.db.execute(SINCE, (self._study, after))
             return [(row[0], self._event(row)) for row in rows]
 
     def close(self) -> None:
@@ -92,9 +95,7 @@ class SqliteStore:
         return texts
 
     def _held(self, name: Key) -> Event | None:
-        row = self._commits.db.execute(
-            f"{READ} AND e.kind = ? AND e.duel = ?", (self._study, *name)
-        ).fetchone()
+        row = self._commits.db.execute(HELD, (self._study, *name)).fetchone()
         return None if row is None else self._event(row)
 
     def _event(self, row: tuple[int, str, int, str, int, str | None]) -> Event:
