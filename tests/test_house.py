@@ -49,12 +49,47 @@ def test_the_nouns_stay_a_page() -> None:
     ],
 )
 def test_import_and_help_load_nothing_heavy(code: str) -> None:
-    heavy = {"numpy", "scipy", "torch", "pydantic", "ruamel.yaml", "rich", "matplotlib"}
+    heavy = {
+        "numpy", "scipy", "torch", "pydantic", "ruamel.yaml", "rich", "matplotlib", "openai",
+        "httpx2", "genai_prices", "jsonschema", "jinja2", "plotly", "pyarrow", "transformers",
+    }  # fmt: skip
     assert not heavy & loaded_after(code)
 
 
 def test_the_check_for_heavy_imports_can_fail() -> None:
     assert "numpy" in loaded_after("import bestpolicy; bestpolicy.Study")
+
+
+OWNERS = {  # who alone may import what is large
+    "torch": {"local", "local_adapter", "local_batch", "weights"},
+    "transformers": {"local", "local_adapter", "local_batch", "weights"},
+    "peft": {"local_adapter"},
+    "plotly": {"plots"},
+    "jinja2": {"page"},
+    "openai": {"openai"},
+    "genai_prices": {"prices"},
+}
+
+
+def strangers(path: Path) -> list[str]:
+    """What is large and this module may not import."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    tops = {name.partition(".")[0] for name in found}
+    return [top for top in tops if path.stem not in OWNERS.get(top, {path.stem})]
+
+
+def test_what_is_large_is_imported_by_its_owners_alone() -> None:
+    assert not {str(path): wrong for path in SOURCE.rglob("*.py") if (wrong := strangers(path))}
+
+
+def test_the_check_of_owners_can_fail(tmp_path: Path) -> None:
+    (tmp_path / "study.py").write_text("import torch.nn\nfrom plotly import io\n")
+    assert sorted(strangers(tmp_path / "study.py")) == ["plotly", "torch"]
 
 
 def test_at_most_twenty_public_names_and_all_are_there() -> None:
