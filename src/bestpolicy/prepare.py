@@ -19,13 +19,14 @@ STUDY, SCHEMA = "study.yaml", "study.schema.json"
 EXPECTED = ("answer", "expected", "label", "target", "gold", "solution")
 FEW = 100  # inputs, with each of which a pair could be compared once only
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-EXAMPLE_DATA = "".join(
-    f"{json.dumps(f'What is {a} + {b}?')},{a + b}\n"
+EXAMPLE_ROWS = [
+    {"question": f"What is {a} + {b}?", "answer": str(a + b)}
     for a in range(2, 14)
     for b in (3, 5, 8, 11, 17)
-)
+]
 EXAMPLE = {
-    "data.csv": f"question,answer\n{EXAMPLE_DATA}",
+    "data.csv": "question,answer\n"
+    + "".join(f"{row['question']},{row['answer']}\n" for row in EXAMPLE_ROWS),
     "plain.txt": "{{question}}\nAnswer with the number only.\n",
     "worked.txt": "What is 4 + 9?\n13\nWhat is 21 + 6?\n27\n{{question}}\n",
 }
@@ -46,7 +47,7 @@ def begin(folder: Path, prompts: Sequence[str], data: str | None) -> Begun:
     if not prompts and data is None:
         written |= EXAMPLE
         prompts, data = ["plain.txt", "worked.txt"], "data.csv"
-        rows: Sequence[Row] = [{"question": "What is 2 + 3?", "answer": "5"}]
+        rows: Sequence[Row] = EXAMPLE_ROWS
     elif data is None or len(prompts) < 2:
         raise ConfigError(
             "give at least two prompts and the data: bestpolicy init --prompts a.txt b.txt --data "
