@@ -161,6 +161,9 @@ def _show_shifts(console: Console, shifts: Sequence[dict[str, Any]]) -> None:
         alarm = "raised" if s["raised"] else "no"
         table.add_row(s["judge"], str(s["asked"]), wins, f"{s['shift']:+.1%}", alarm)
     console.print(table)
+
+
+def _show_alarms(console: Console, alarms: Sequence[dict[str, Any]]) -> None:
     table = Table(
         title="Studies of 120 comparisons with canaries: 0.2 in which the alarm is raised"
     )
