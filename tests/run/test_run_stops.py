@@ -163,10 +163,10 @@ def test_a_run_killed_at_4_random_points_comes_to_the_same_end(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("workers", [1, 8])
-def test_a_run_killed_at_24_random_points_comes_to_the_same_end(
+def test_a_run_killed_at_8_random_points_comes_to_the_same_end(
     tmp_path: Path, workers: int
 ) -> None:
-    survives_kills(tmp_path, 24, workers)
+    survives_kills(tmp_path, 8, workers)
 
 
 def nothing_kept_is_asked_again(folder: Path, twin: str = "") -> None:
