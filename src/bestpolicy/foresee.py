@@ -20,9 +20,7 @@ from bestpolicy.core.nouns import Array
 from bestpolicy.core.rng import stream
 from bestpolicy.study import Study
 
-SPREAD = (
-    0.7  # of strengths, as log odds: two policies drawn at random win 2 of 3 against each other
-)
+SPREAD = 0.7  # of strengths, as log odds
 WORLDS = 12
 MOST = 20_000  # comparisons of one simulated study
 TIES = (1.0, 4.0)  # a tie and four decided pairs, before any is seen

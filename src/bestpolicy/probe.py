@@ -53,7 +53,8 @@ def probe(
     made = Probe(found, judge, inputs)
     if found and not made.failures and all(policy.samples for policy in found):
         fresh = [not policy.cached for policy in found]
-        made.forecast = _forecast(made, courses(file, _met(found, bench_of(players)), fresh, watch))
+        check = players.judge.check if isinstance(players.judge, CheckJudge) else None
+        made.forecast = _forecast(made, courses(file, _met(found, check), fresh, watch))
     return made
 
 
@@ -80,11 +81,6 @@ def _forecast(at: Probe, courses: Sequence[Course]) -> Forecast:
 def _range(values: Array) -> Range:
     low, middle, high = np.quantile(values, [0.1, 0.5, 0.9]).tolist()
     return Range(middle, low, high)
-
-
-def bench_of(players: Players) -> Check | None:
-    """The check that scores answers by themselves, if that is how this study judges."""
-    return players.judge.check if isinstance(players.judge, CheckJudge) else None
 
 
 def _met(found: Sequence[Probed], check: Check | None) -> Met:
@@ -163,7 +159,6 @@ def _judge(
     if isinstance(judge, LlmJudge):
         prompt = judge.ask(answers[0][0], answers[0][1], answers[0][1], 0)
         known = judge.model.most_usd(prompt) is not None
-        bench.cached = not prompt.drawn
 
     def share(row: Any, first: str, second: str) -> float | None:
         try:

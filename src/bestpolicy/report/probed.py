@@ -50,7 +50,6 @@ class Bench:
     first: Interval | None = None  # share of whatever is shown first
     canaries: list[Canaries] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    cached: bool = False  # says the same of the same answers, as nothing is drawn
     tokens: float = 0.0  # of one comparison
     usd: float | None = 0.0
 

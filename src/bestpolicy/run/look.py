@@ -93,15 +93,15 @@ def canaries_of(calls: Calls) -> tuple[Canaries, ...]:
 
 def _priced(file: StudyFile, calls: Calls) -> bool:
     """Whether what the calls cost is known: a model behind an address may have no known price."""
-    paid = {
-        policy.id
-        for policy in file.policies
-        if policy.section.model is not None and policy.section.model.startswith("openai/")
-    }
     llm = file.section.judge.llm
-    if llm is not None and llm.model.startswith("openai/"):
-        paid.add(llm.model.removeprefix("openai/"))
+    models = {policy.id: policy.section.model or "" for policy in file.policies}
+    models |= {} if llm is None else {llm.model: llm.model}  # under which the judge's calls are
+    told = {name for name, terms in file.section.models.items() if terms.price is not None}
     return not any(
-        who in paid and account.answered and account.tokens and not sum(account.usd)
+        models.get(who, "").startswith("openai/")
+        and models[who] not in told
+        and account.answered
+        and account.tokens
+        and not sum(account.usd)
         for (_, who), account in calls.accounts().items()
     )
