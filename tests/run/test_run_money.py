@@ -154,6 +154,13 @@ def test_a_cap_in_dollars_needs_the_price_of_every_model(tmp_path: Path) -> None
         assert play(path).said["cost"]["usd"] is None
 
 
+def test_what_costs_nothing_is_told_from_what_nobody_knows(tmp_path: Path) -> None:
+    free = {"price": {"input": 0, "output": 0}, "timeout_s": 1.0}
+    with FakeProvider() as server:
+        path = write(tmp_path, server, models={MODEL: free}, budget=12)
+        assert play(path).said["cost"]["usd"] == 0
+
+
 def test_a_dear_call_is_not_begun(tmp_path: Path) -> None:
     with FakeProvider() as server:
         price = {MODEL: {"price": {k: 1e6 * v for k, v in PRICE.items()}}}
