@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 import laws
+import servers
 from bestpolicy.core.nouns import Comparison, Outcome, Rng, Verdict
 from bestpolicy.core.rng import stream
 from bestpolicy.store import open_store
 from crash import workers
 
+KILLS = int(os.environ.get("BESTPOLICY_TEST_KILLS", "0"))  # for the long tests, 500 say
 KEYS = {Comparison: "asked", Outcome: "told", Verdict: "announced"}
 
 
@@ -54,13 +56,13 @@ def live_and_die(store: str, seed: int, rng: Rng, *, hasty: bool) -> tuple[set[o
     return heard, any(kind == "decided" for kind, _ in heard)
 
 
-def survives(folder: Path, kills: int, *, hasty: bool = False) -> None:
+def survives(where: str, kills: int, *, hasty: bool = False) -> None:
     """Studies killed at random points come to the end of those that never were."""
     rng = stream(2, "kills", hasty)
     killed, seed = 0, 0
     while killed < kills:
         seed += 1
-        store = f"sqlite:///{folder}/{seed}.db"
+        store = where.format(seed)
         decided = False
         acknowledged: set[object] = set()
         while not decided:
@@ -84,37 +86,51 @@ def survives(folder: Path, kills: int, *, hasty: bool = False) -> None:
 
 
 @pytest.mark.slow
-def test_a_study_killed_at_200_random_points_resumes_to_the_same_end(tmp_path: Path) -> None:
-    survives(tmp_path, 200)
+def test_a_study_killed_at_200_random_points_resumes_to_the_same_end(store_url: str) -> None:
+    survives(each(store_url), KILLS or 200)
 
 
-def test_a_study_killed_at_20_random_points_resumes_to_the_same_end(tmp_path: Path) -> None:
-    survives(tmp_path, 20)
+def test_a_study_killed_at_20_random_points_resumes_to_the_same_end(store_url: str) -> None:
+    survives(each(store_url), 20)
 
 
-def test_a_store_that_acknowledges_before_it_commits_is_caught(tmp_path: Path) -> None:
+def test_a_store_that_acknowledges_before_it_commits_is_caught(store_url: str) -> None:
     with pytest.raises(AssertionError, match="acknowledged is lost"):
-        survives(tmp_path, 100, hasty=True)
+        survives(each(store_url), 100, hasty=True)
 
 
-def starts(folder: Path, rounds: int, *, unlocked: bool = False) -> None:
+def starts(where: str, rounds: int, *, unlocked: bool = False) -> None:
     """Eight processes open one new database at once, so many times, and all of them start."""
-    failures = workers.together(workers.open_at_once, [(str(folder), rounds, unlocked)] * 8)
+    try:
+        failures = workers.together(workers.open_at_once, [(where, rounds, unlocked)] * 8)
+    finally:
+        if where.startswith("postgres"):
+            for i in range(rounds):
+                servers.execute(
+                    f"DROP SCHEMA IF EXISTS {servers.schema_of(where).format(i)} CASCADE"
+                )
     assert failures == [[]] * 8
 
 
+def each(store_url: str, *, schemas: bool = False) -> str:
+    """An address for each number: a file, or one server's schema for all or for each."""
+    if store_url.startswith("sqlite"):
+        return store_url.replace("x.db", "{}.db")
+    return f"{store_url}_{{}}" if schemas else store_url
+
+
 @pytest.mark.slow
-def test_eight_processes_open_one_new_database_at_once_50_times_of_50(tmp_path: Path) -> None:
-    starts(tmp_path, 50)
+def test_eight_processes_open_one_new_database_at_once_50_times_of_50(store_url: str) -> None:
+    starts(each(store_url, schemas=True), 50)
 
 
-def test_eight_processes_open_one_new_database_at_once(tmp_path: Path) -> None:
-    starts(tmp_path, 5)
+def test_eight_processes_open_one_new_database_at_once(store_url: str) -> None:
+    starts(each(store_url, schemas=True), 5)
 
 
-def test_creating_what_is_missing_without_a_lock_is_caught(tmp_path: Path) -> None:
+def test_creating_what_is_missing_without_a_lock_is_caught(store_url: str) -> None:
     with pytest.raises(AssertionError):
-        starts(tmp_path, 10, unlocked=True)
+        starts(each(store_url, schemas=True), 10, unlocked=True)
 
 
 def no_writer_meets_a_lock(folder: Path, begin: str) -> None:
@@ -139,8 +155,8 @@ def test_writers_that_take_their_lock_late_are_caught(tmp_path: Path) -> None:
         no_writer_meets_a_lock(tmp_path, "BEGIN")
 
 
-def test_processes_that_share_a_study_come_to_one_verdict(tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path}/x.db"
+def test_processes_that_share_a_study_come_to_one_verdict(store_url: str) -> None:
+    store = store_url
     ends = workers.together(workers.share_a_study, [(store, 5)] * 3)
     verdicts = {verdict for verdict, _, _ in ends}
     assert len(verdicts) == 1

@@ -16,7 +16,14 @@ import laws
 from bestpolicy.core.nouns import Comparison, Outcome, Settings, Store, StoreError, Verdict
 from bestpolicy.core.rng import stream
 from bestpolicy.duel import Duel
-from bestpolicy.store import MemoryStore, SqliteStore, file, open_store
+from bestpolicy.store import (
+    MemoryStore,
+    SqliteStore,
+    file,
+    open_store,
+    postgres,
+    server_schema,
+)
 from bestpolicy.store.migrations import MIGRATIONS, version
 from bestpolicy.study import Study
 
@@ -40,7 +47,8 @@ def judge(duel: Duel, seed: int) -> str | float:
 
 
 def study(store: str | None, seed: int) -> Study:
-    return Study(POLICIES, confidence=0.8, inputs=INPUTS, store=store, seed=seed)
+    name = f"study {seed}"
+    return Study(POLICIES, confidence=0.8, inputs=INPUTS, store=store, seed=seed, name=name)
 
 
 def play(store: str, seed: int, hasty: bool, out: Connection) -> None:
@@ -88,16 +96,17 @@ def hasty_store(url: str | None, name: str, settings: Settings) -> Store:
     return Hasty(open_store(url, name, settings))
 
 
-def open_at_once(folder: str, rounds: int, unlocked: bool, gate: Any, out: Connection) -> None:
+def open_at_once(where: str, rounds: int, unlocked: bool, gate: Any, out: Connection) -> None:
     """Open one new database a round, at the same moment as the others do."""
     if unlocked:
         file.migrate = create_if_missing
+        postgres.migrate = create_schema_if_missing
     failures = []
     for i in range(rounds):
         gate.wait()
         try:
-            opened = open_store(f"sqlite:///{folder}/{i}.db", "study", {"seed": 0})
-        except StoreError as error:
+            opened = open_store(where.format(i), "study", {"seed": 0})
+        except Exception as error:
             failures.append(f"round {i}: {error}")
             opened = None
         gate.wait()
@@ -113,6 +122,15 @@ def create_if_missing(db: sqlite3.Connection, path: str) -> None:
         for step in MIGRATIONS:
             step(db)
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def create_schema_if_missing(server: Any, schema: str) -> None:
+    """The broken twin on a server, which would look safe in SQL."""
+    server.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    server.execute("CREATE TABLE IF NOT EXISTS bestpolicy_schema (version BIGINT NOT NULL)")
+    for step in MIGRATIONS:
+        step(server_schema._Builder(server))
+    server.execute("INSERT INTO bestpolicy_schema VALUES (?)", (len(MIGRATIONS),))
 
 
 def tell_on(path: str, numbers: Sequence[int], begin: str, gate: Any, out: Connection) -> None:

@@ -1,17 +1,24 @@
-"""The append-only record of a study: in memory, or in a SQLite file."""
+"""The append-only record of a study: in memory, in a SQLite file, or on a PostgreSQL server."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
 
 from bestpolicy.core.nouns import ConfigError, Settings, Store
+from bestpolicy.store.address import is_server, shown
+from bestpolicy.store.lasting import LastingStore
 from bestpolicy.store.memory import MemoryStore
 from bestpolicy.store.rows import AlreadyAsked
 from bestpolicy.store.sqlite import SqliteStore
 
-__all__ = ["AlreadyAsked", "MemoryStore", "SqliteStore", "open_store"]
+__all__ = ["AlreadyAsked", "LastingStore", "MemoryStore", "SqliteStore", "has_study", "open_store"]
 
-HAS = "this version has store=None (in memory) and sqlite:///file.db"
+HAS = (
+    "this version has store=None (in memory), sqlite:///file.db and "
+    "postgresql://user@host:5432/database"
+)
 
 
 def open_store(url: str | None, study_name: str, settings: Settings) -> Store:
@@ -20,22 +27,41 @@ def open_store(url: str | None, study_name: str, settings: Settings) -> Store:
         return MemoryStore()
     if not isinstance(url, str):
         raise ConfigError(f"store must be an address or None, saw {url!r}; {HAS}")
+    if is_server(url):
+        store: Store = _postgres().PostgresStore(url, study_name, settings)
+        return store
+    return SqliteStore(_file(url), study_name, settings)
+
+
+def has_study(url: str, study_name: str) -> bool:
+    """Whether the record of that study has been begun; nothing is made."""
+    if is_server(url):
+        return bool(_postgres().has_study(url, study_name))
+    return Path(_file(url)).exists()
+
+
+def _file(url: str) -> str:
     scheme, slashes, rest = url.partition("://")
     if not slashes:
         raise ConfigError(f"store {url!r} is no address; {HAS}: did you mean 'sqlite:///{url}'?")
     if scheme != "sqlite":
-        near = get_close_matches(scheme, ["sqlite"])
-        hint = f": did you mean 'sqlite://{rest}'?" if near else ""
-        raise ConfigError(f"no store answers to {scheme}:// in {_safe(url)!r}; {HAS}{hint}")
+        near = get_close_matches(scheme, ["sqlite", "postgresql"])
+        hint = f": did you mean '{shown(f'{near[0]}://{rest}')}'?" if near else ""
+        raise ConfigError(f"no store answers to {scheme}:// in {shown(url)!r}; {HAS}{hint}")
     path = rest.removeprefix("/")
     if path == rest or not path or path == ":memory:":
         raise ConfigError(
             f"store {url!r} names no file; {HAS}, with four slashes for an absolute path"
         )
-    return SqliteStore(path, study_name, settings)
+    return path
 
 
-def _safe(url: str) -> str:
-    """The address without what may be a password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+def _postgres() -> ModuleType:
+    try:
+        from bestpolicy.store import postgres
+    except ImportError as error:
+        raise ConfigError(
+            f"a store on PostgreSQL needs {error.name}, which is not installed: "
+            "pip install 'bestpolicy[postgres]'"
+        ) from None
+    return postgres

@@ -10,7 +10,6 @@ process had reserved counts as spent, since nobody knows how its calls ended.
 from __future__ import annotations
 
 import json
-import sqlite3
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,12 +19,14 @@ from typing import Literal
 from bestpolicy.core.talk import Failed, Reply
 from bestpolicy.store import file
 from bestpolicy.store.commits import Commits
+from bestpolicy.store.database import Damaged, Database
 
-Role = Literal["policy", "judge", "canary"]
+Role = Literal["policy", "judge", "canary", "gateway"]
 COLUMNS = (
     "seq, study, key, state, settles, duel, role, who, usd, seconds, tokens_in, tokens_out,"
     " text, failures"
 )
+AT_ONCE = 256  # keys that are looked up together
 
 # The plus keeps SQLite from the index on the study, of which it would read and sort all rows.
 EACH = (
@@ -89,14 +90,14 @@ class Calls:
 
     def accounts(self) -> dict[tuple[Role, str], Account]:
         """What each policy's calls, the judge's and the canaries' came to."""
-        with self._commits.lock, file.plainly(self._commits.path):
-            self._catch_up(self._commits.db)
+        with self._commits.reading() as db:
+            self._catch_up(db)
             return dict(self._accounts)
 
     def spent(self) -> float:
         """Dollars spent, or reserved by calls of which nobody knows the end."""
-        with self._commits.lock, file.plainly(self._commits.path):
-            return self._committed(self._commits.db)
+        with self._commits.reading() as db:
+            return self._committed(db)
 
     def reserved(self) -> float:
         """The part of `spent` whose calls have no known end."""
@@ -115,7 +116,7 @@ class Calls:
         numbers: list[int] | None = None
         tried = False
 
-        def job(db: sqlite3.Connection) -> None:
+        def job(db: Database) -> None:
             nonlocal numbers, tried
             if tried:  # what was read then was rolled back
                 self._forget()
@@ -139,32 +140,41 @@ class Calls:
 
     def settle(
         self, asks: Sequence[Ask], ends: Sequence[Reply | Failed], reserved: Sequence[int]
-    ) -> None:
-        """Keep how these calls ended."""
+    ) -> dict[str, Reply]:
+        """Keep how these calls ended; the answers by key that another process had kept first.
 
-        def job(db: sqlite3.Connection) -> None:
+        Two may ask the same when a worker was taken for dead. Both are paid, and the first answer
+        is the one that is used: an outcome must be about the texts that the record shows.
+        """
+        earlier: dict[str, Reply] = {}
+
+        def job(db: Database) -> None:
+            earlier.clear()
             for number, told in enumerate(zip(asks, ends, reserved, strict=True), _last(db) + 1):
                 ask, end, settles = told
                 state = "answered" if isinstance(end, Reply) else "failed"
+                if (kept := self._kept(db, ask.key)) is not None:
+                    earlier[ask.key], state = kept, "repeated"
                 self._add(db, number, ask, state, settles, end)
 
         self._commits.write(job)
+        return earlier
 
     def find(self, keys: Sequence[str]) -> dict[str, Reply]:
         """The answers that were kept under these keys."""
         found: dict[str, Reply] = {}
-        with self._commits.lock, file.plainly(self._commits.path):
-            self._catch_up(self._commits.db)
-            for key in keys:
-                if hash(key) not in self._known:
-                    continue
-                rows = self._commits.db.execute(
-                    f"SELECT {COLUMNS}, checksum FROM call WHERE study = ? AND key = ?"
-                    " AND state = 'answered' ORDER BY seq LIMIT 1",
-                    (self._study, key),
-                )
-                for row in rows:
-                    found[key] = _reply(row)
+        with self._commits.reading() as db:
+            self._catch_up(db)
+            known = [key for key in keys if hash(key) in self._known]
+            for first in range(0, len(known), AT_ONCE):
+                some = known[first : first + AT_ONCE]
+                # The first answer of a key is the one that counts, and comes last here.
+                rows = db.execute(
+                    f"SELECT {COLUMNS}, checksum FROM call WHERE study = ? AND state = 'answered'"
+                    f" AND key IN ({', '.join('?' * len(some))}) ORDER BY seq DESC",
+                    (self._study, *some),
+                ).fetchall()
+                found |= {row[2]: _reply(row) for row in rows}
         return found
 
     def each(self, role: Role, *, after: int = 0) -> Iterator[tuple[int, Ask, Reply]]:
@@ -172,18 +182,23 @@ class Calls:
         at a time."""
         last = after
         while True:
-            with self._commits.lock, file.plainly(self._commits.path):
-                rows = self._commits.db.execute(
-                    EACH,
-                    (self._study, role, last),
-                ).fetchall()
+            with self._commits.reading() as db:
+                rows = db.execute(EACH, (self._study, role, last)).fetchall()
                 answers = [(row[0], Ask(row[2], *row[5:8]), _reply(row)) for row in rows]
             yield from answers
             if not rows:
                 return
             last = rows[-1][0]
 
-    def _committed(self, db: sqlite3.Connection) -> float:
+    def _kept(self, db: Database, key: str) -> Reply | None:
+        row = db.execute(
+            f"SELECT {COLUMNS}, checksum FROM call WHERE study = ? AND key = ?"
+            " AND state = 'answered' ORDER BY seq LIMIT 1",
+            (self._study, key),
+        ).fetchone()
+        return None if row is None else _reply(row)
+
+    def _committed(self, db: Database) -> float:
         self._catch_up(db)
         return self._spent + sum(self._open.values())
 
@@ -192,7 +207,7 @@ class Calls:
         self._read_to, self._spent = 0, 0.0
         self._accounts, self._open = {}, {}
 
-    def _catch_up(self, db: sqlite3.Connection) -> None:
+    def _catch_up(self, db: Database) -> None:
         rows = db.execute(
             SINCE,
             (self._study, self._read_to),
@@ -216,11 +231,13 @@ class Calls:
                 account.seconds.append(seconds)
             else:
                 account.failed_usd += usd
+            if state == "repeated":  # paid, and no evidence of its own
+                continue
             account.ends.append(float(state != "answered"))
 
     def _add(
         self,
-        db: sqlite3.Connection,
+        db: Database,
         number: int,
         ask: Ask,
         state: str,
@@ -239,7 +256,7 @@ class Calls:
         db.execute(f"INSERT INTO call VALUES ({places})", (*row, file.checksum(*row)))
 
 
-def _last(db: sqlite3.Connection) -> int:
+def _last(db: Database) -> int:
     (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM call").fetchone()
     return int(last)
 
@@ -247,7 +264,7 @@ def _last(db: sqlite3.Connection) -> int:
 def _reply(row: tuple[int | float | str, ...]) -> Reply:
     *fields, stored = row
     if stored != file.checksum(*fields):
-        raise sqlite3.DatabaseError(f"call {fields[0]} is not what was written")
+        raise Damaged(f"call {fields[0]} is not what was written")
     usd, seconds, tokens_in, tokens_out, text, failures = fields[8:]
     return Reply(
         str(text),

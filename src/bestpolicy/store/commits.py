@@ -8,18 +8,17 @@ file is let go, so that what is under way can still be written; no further call 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 from bestpolicy.core.nouns import StoreError
-from bestpolicy.store import file
+from bestpolicy.store.database import Database, Home, Job, Lost, Unwell
 
-Job = Callable[[sqlite3.Connection], None]  # refuses by a StoreError before it writes anything
+TIMES = 3  # a batch is begun anew when the connection is lost
 
 
 @dataclass(slots=True, eq=False)
@@ -32,12 +31,12 @@ class _Call:
 
 
 class Commits:
-    """The one writer of a SQLite file in this process."""
+    """The one writer of a record in this process."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, home: Home) -> None:
         self.lock = Lock()  # whoever reads holds it too
-        self.db = file.connect(path)
+        self.db = home.db
+        self._home = home
         self._waiting: deque[_Call] = deque()
         self._ballast: Path | None = None
         self._full = False
@@ -54,17 +53,25 @@ class Commits:
         if call.error is not None:
             raise call.error
 
+    @contextmanager
+    def reading(self) -> Iterator[Database]:
+        """The database, for reading alone; nobody of this process writes meanwhile."""
+        with self.lock, self._home.plainly():
+            yield self.db
+
     def lay_ballast(self, size: int) -> None:
         """Set room on the disk aside, for what is under way when the disk is full."""
-        path = Path(f"{self.path}-ballast")
+        path = self._home.ballast
+        if path is None:
+            return
         try:
             with path.open("wb") as ballast:
                 os.posix_fallocate(ballast.fileno(), 0, size)
         except OSError as error:
             path.unlink(missing_ok=True)
             raise StoreError(
-                f"{self.path}: {error.strerror}: a run keeps {size:,} bytes free beside it, so "
-                "that answers under way can be written; make room, then do the same again"
+                f"{self._home.place}: {error.strerror}: a run keeps {size:,} bytes free beside it, "
+                "so that answers under way can be written; make room, then do the same again"
             ) from None
         self._ballast = path
 
@@ -72,25 +79,26 @@ class Commits:
         """A StoreError once the ballast is gone: the room that is left is for what is under way."""
         if self._full:
             raise StoreError(
-                f"{self.path}: the disk is full; what was under way is written, and nothing more "
-                "is asked; make room, then the same command goes on"
+                f"{self._home.place}: the disk is full; what was under way is written, and nothing "
+                "more is asked; make room, then the same command goes on"
             )
 
     def close(self) -> None:
         with self.lock:
-            self.db.close()
+            self._home.close()
             self._drop_ballast()
 
     def _commit(self, calls: list[_Call]) -> None:
         """Write all jobs in one transaction; a refused one leaves its neighbours alone."""
         try:
             try:
-                self._transact(calls)
+                self._transact_whole(calls)
             except StoreError as error:
-                self._full = self._full or _no_room(error)
-                if not (_no_room(error) and self._drop_ballast()):
+                full = self._home.is_full(error)
+                self._full = self._full or full
+                if not (full and self._drop_ballast()):
                     raise
-                self._transact(calls)
+                self._transact_whole(calls)
         except StoreError as error:
             for call in calls:
                 call.error = call.error or error
@@ -102,12 +110,23 @@ class Commits:
             for call in calls:
                 call.done = True
 
+    def _transact_whole(self, calls: list[_Call]) -> None:
+        """The same, as often as the connection is lost before anything of it stands."""
+        for _ in range(TIMES):
+            try:
+                return self._transact(calls)
+            except Lost as error:
+                lost = error
+        raise lost
+
     def _transact(self, calls: list[_Call]) -> None:
-        with file.plainly(self.path), file.transaction(self.db):
+        with self._home.plainly(), self._home.transaction():
             for call in calls:
                 call.error = None
                 try:
                     call.job(self.db)
+                except Unwell:
+                    raise
                 except StoreError as refusal:
                     call.error = refusal
 
@@ -118,10 +137,3 @@ class Commits:
         with suppress(OSError):
             ballast.unlink()
         return True
-
-
-def _no_room(error: StoreError) -> bool:
-    return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF in (
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-    )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from zlib import crc32
 
-from bestpolicy.core.nouns import Settings, StoreError
+from bestpolicy.core.nouns import StoreError
+from bestpolicy.store.database import Damaged, Database
 from bestpolicy.store.migrations import MIGRATIONS, migrate, version
-from bestpolicy.store.rows import canonical, check_settings
+from bestpolicy.store.rows import canonical
 
 PATIENCE = 30.0  # seconds to wait for another process's lock
 # A deferred transaction that reads, then writes, fails at once when somebody wrote in between,
@@ -30,6 +29,28 @@ REMEDIES = {
     sqlite3.SQLITE_CANTOPEN: "name a file that may be read and written, in a folder that may too",
     sqlite3.SQLITE_NOTADB: "it holds something else and was left as it is; name another file",
 }
+
+
+class File:
+    """A record's file, open."""
+
+    def __init__(self, path: str) -> None:
+        self.place = path
+        self.db = connect(path)
+        self.ballast = Path(f"{path}-ballast")
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return transaction(self.db)
+
+    def plainly(self) -> AbstractContextManager[None]:
+        return plainly(self.place)
+
+    def is_full(self, error: StoreError) -> bool:
+        code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
+        return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+    def close(self) -> None:
+        self.db.close()
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -52,20 +73,6 @@ def connect(path: str) -> sqlite3.Connection:
             db.close()
             raise
     return db
-
-
-def study(db: sqlite3.Connection, path: str, name: str, settings: Settings) -> int:
-    """The row number of the study of that name, made if it is new."""
-    find = "SELECT id, settings FROM study WHERE name = ?"
-    with plainly(path):
-        # Most openings find their study, and need no lock to do so.
-        row = db.execute(find, (name,)).fetchone()
-        if row is None:
-            with transaction(db):
-                row = db.execute(find, (name,)).fetchone() or _add(db, name, canonical(settings))
-    number, stored = row
-    check_settings(json.loads(stored), settings, name)
-    return int(number)
 
 
 def checksum(*fields: int | float | str) -> int:
@@ -94,31 +101,30 @@ def plainly(path: str) -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError as error:
         raise StoreError(f"{path}: {error}; open the study again") from error
+    except Damaged as error:
+        raise StoreError(f"{path}: {error}; {DAMAGED}") from error
     except sqlite3.Error as error:
-        # Ours, of rows that fail their checksum, carry no code.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         raise StoreError(f"{path}: {error}; {REMEDIES.get(code, DAMAGED)}") from error
     except ValueError as error:
         raise StoreError(f"{path}: a row cannot be read ({error}); {DAMAGED}") from error
 
 
-def _add(db: sqlite3.Connection, name: str, settings: str) -> tuple[int, str]:
-    (number,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM study").fetchone()
-    row = (number, name, settings, datetime.now(UTC).isoformat(timespec="seconds"))
-    db.execute("INSERT INTO study VALUES (?, ?, ?, ?, ?)", (*row, checksum(*row)))
-    return number, settings
-
-
 def _check_whole(db: sqlite3.Connection) -> None:
     (found,) = db.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
-        raise sqlite3.DatabaseError(found)
+        raise Damaged(found)
+    check_rows(db)
+
+
+def check_rows(db: Database) -> None:
+    """That no event is missing, and that each study is what was written."""
     count, last = db.execute("SELECT count(*), coalesce(max(seq), 0) FROM event").fetchone()
     if count != last:
-        raise sqlite3.DatabaseError(f"{last} events were numbered and {count} are there")
+        raise Damaged(f"{last} events were numbered and {count} are there")
     for *row, stored in db.execute("SELECT id, name, settings, created, checksum FROM study"):
         if stored != checksum(*row):
-            raise sqlite3.DatabaseError(f"study {row[0]} is not what was written")
+            raise Damaged(f"study {row[0]} is not what was written")
 
 
 def _keep_a_log(db: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from typing import Any
 
 from bestpolicy.core.nouns import StoreError
 
@@ -37,7 +38,67 @@ def _call(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX call_key ON call (study, key)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_study_and_event, _call)
+def _claim(db: sqlite3.Connection) -> None:
+    """Who plays which duel until when: store/claims.py."""
+    db.execute(
+        "CREATE TABLE claim (study INTEGER NOT NULL, duel INTEGER NOT NULL,"
+        " token INTEGER NOT NULL, who TEXT NOT NULL, clock TEXT NOT NULL, until REAL NOT NULL,"
+        " lease REAL NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (study, duel)) STRICT"
+    )
+    db.execute("CREATE INDEX claim_token ON claim (study, token)")
+
+
+def _ledger(db: sqlite3.Connection) -> None:
+    """Live units, their feedback and the chances they were drawn with: store/ledger.py."""
+    db.execute(
+        "CREATE TABLE snapshot (study INTEGER NOT NULL, version INTEGER NOT NULL,"
+        " reached INTEGER NOT NULL, told INTEGER NOT NULL, chances TEXT NOT NULL,"
+        " checksum INTEGER NOT NULL, PRIMARY KEY (study, version)) STRICT"
+    )
+    # What is unique may be blanked when a person is deleted, and blanks never clash.
+    db.execute(
+        "CREATE TABLE assigned (study INTEGER NOT NULL, number INTEGER NOT NULL, unit TEXT,"
+        " nth INTEGER NOT NULL, policy INTEGER NOT NULL, snapshot INTEGER NOT NULL,"
+        " propensity REAL NOT NULL, counts INTEGER NOT NULL, seconds REAL NOT NULL,"
+        " context TEXT NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (study, number),"
+        " UNIQUE (study, unit, nth)) STRICT"
+    )
+    db.execute(
+        "CREATE TABLE ended (study INTEGER NOT NULL, seq INTEGER NOT NULL,"
+        " number INTEGER NOT NULL, key TEXT, body TEXT NOT NULL, reward REAL,"
+        " checksum INTEGER NOT NULL, PRIMARY KEY (study, seq), UNIQUE (study, number),"
+        " UNIQUE (study, key)) STRICT"
+    )
+    db.execute(
+        "CREATE TABLE decided (study INTEGER NOT NULL, reached INTEGER NOT NULL,"
+        " body TEXT NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (study, reached)) STRICT"
+    )
+
+
+def _rating(db: sqlite3.Connection) -> None:
+    """What people were shown and said, and who was invited: store/ratings.py."""
+    db.execute(
+        "CREATE TABLE rating (seq INTEGER PRIMARY KEY, study INTEGER NOT NULL, kind TEXT NOT NULL,"
+        " view TEXT NOT NULL, rater INTEGER NOT NULL, at REAL NOT NULL, body TEXT NOT NULL,"
+        " checksum INTEGER NOT NULL, UNIQUE (study, view, kind)) STRICT"
+    )
+    db.execute(
+        "CREATE TABLE rater (study INTEGER NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL,"
+        " checksum INTEGER NOT NULL, UNIQUE (study, number), UNIQUE (study, key)) STRICT"
+    )
+    db.execute(
+        "CREATE TABLE invite (study INTEGER NOT NULL, code TEXT NOT NULL, until REAL NOT NULL,"
+        " checksum INTEGER NOT NULL, UNIQUE (study, code)) STRICT"
+    )
+
+
+MIGRATIONS: tuple[Callable[[Any], None], ...] = (
+    _study_and_event,
+    _call,
+    _claim,
+    _ledger,
+    _rating,
+)
 
 
 def version(db: sqlite3.Connection, path: str) -> int:

@@ -21,9 +21,17 @@ class AlreadyAsked(StoreError):
     """Somebody else gave this ask number to a question first: read on, then ask again."""
 
 
+class ChangedMeanwhile(StoreError):
+    """Somebody else let a policy join or leave first: look who is compared, and say it again."""
+
+
+# Made once: json.dumps would make one for each call, which takes as long as a small value does.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical(value: Any) -> str:
     """The one text that stands for this JSON value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def digest(value: Any) -> str:
@@ -63,7 +71,7 @@ def may_join(event: Event, held: Event | None, asked: Comparison | None, *, ours
             f"{_said(event)}: a duel has one answer, and the stored one stands"
         )
     if isinstance(event, Change) and held != event:
-        raise StoreError(
+        raise ChangedMeanwhile(
             f"the policies were changed by {held} while {event} was under way: open the study "
             "again, look who is compared now, and say it again"
         )

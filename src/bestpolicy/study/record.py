@@ -29,6 +29,7 @@ class Record:
         self.changes: list[Change] = []
         self.asked: list[Comparison] = []  # by id
         self.answers: dict[int, Outcome] = {}  # by id
+        self.open: dict[int, None] = {}  # ids without an answer, in the order they were asked
         self.late: set[int] = set()  # answered after a later question was
         self.counts = [[0, 0, 0] for _ in names]  # wins, ties, losses
         self.paid = 0.0  # dollars that the answers have cost
@@ -54,11 +55,15 @@ class Record:
             self.store.announce(self.found)
             self._read()
 
-    def ask(self, questions: Sequence[Comparison]) -> bool:
+    def ask(
+        self,
+        questions: Sequence[Comparison],
+        put: Callable[[Sequence[Comparison]], None] | None = None,
+    ) -> bool:
         """Put the questions on record; False if another process took their numbers first."""
         known = len(self.asked)
         try:
-            self.store.asked(questions)
+            (put or self.store.asked)(questions)
         except AlreadyAsked:
             self.catch_up()
             if len(self.asked) == known:
@@ -137,6 +142,7 @@ class Record:
         if isinstance(event, Outcome):
             number = event.comparison.id
             self.answers[number] = event
+            self.open.pop(number, None)
             self.paid += event.cost
             if number < self._newest:
                 self.late.add(number)
@@ -152,6 +158,7 @@ class Record:
                     "else wrote to it; restore a copy, or start a new study"
                 )
             self.asked.append(event)
+            self.open[event.id] = None
             if self.inputs is not None:
                 self.inputs.note(event)
         elif isinstance(event, Change):

@@ -71,7 +71,8 @@ class Study:
       conversation) and count as one input. Rows that are the same are one input in any case.
     - `sentinels`: the share of duels that ask an earlier pair again, to notice a judge who changes.
     - `reserve`: the share of the error budget kept for policies that join or leave later.
-    - `store`: "sqlite:///file.db" keeps the record of each `name` and resumes it; None forgets.
+    - `store`: "sqlite:///file.db" or "postgresql://user@host/database" keeps the record of each
+      `name` and resumes it; None forgets.
     """
 
     def __init__(
@@ -242,8 +243,7 @@ class Study:
         """The duels asked and not yet answered."""
         with self._lock:
             self._record.catch_up()
-            answers = self._record.answers
-            return [self._duel(c) for c in self._record.asked if c.id not in answers]
+            return [self._duel(self._record.asked[number]) for number in self._record.open]
 
     def replay(self) -> list[tuple[Verdict[str], Verdict[str]]]:
         """Every verdict announced, beside what the answers recorded before it come to now."""
