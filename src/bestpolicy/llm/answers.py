@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NoReturn
@@ -43,6 +43,56 @@ def strict(body: bytes | str) -> Any:
     except (ValueError, RecursionError) as error:
         found = "HTML" if body.lstrip()[:1] in (b"<", "<") else f"no JSON: {error}"
     raise Fault(f"the body is {found}", charged=True)
+
+
+def streamed(chunks: Iterable[bytes]) -> Generator[str, None, tuple[int, int] | None]:
+    """The text of a chat completion piece by piece, and at last the tokens that were counted."""
+    tokens: tuple[int, int] | None = None
+    finish, some = None, False
+
+    def fault(reason: str, *, again: bool = True) -> Fault:
+        return Fault(reason, again=again, charged=True, tokens=tokens)
+
+    for line in _lines(chunks):
+        if not line.startswith(b"data:"):
+            continue
+        said = line[5:].strip()
+        if said == b"[DONE]":
+            break
+        event = strict(said)
+        tokens = _tokens(event) or tokens
+        if (error := complaint(event)) and "choices" not in event:
+            raise fault(f"an error in the stream: {error}")
+        choice = _only(_of(event, "choices"))
+        delta = _of(choice, "delta")
+        finish = _of(choice, "finish_reason") or finish
+        refused, text = _of(delta, "refusal"), _of(delta, "content")
+        if isinstance(refused, str) and refused:
+            raise fault(f"the model refused: {refused}", again=False)
+        if text is not None and not isinstance(text, str):
+            raise fault(f"the answer's content is no text but {type(text).__name__}")
+        if text:
+            if SURROGATE.search(text):
+                raise fault("the answer's text holds half a character (a lone surrogate)")
+            some = some or bool(text.strip())
+            yield text
+    if finish == "content_filter":
+        raise fault("the server's content filter held the answer back", again=False)
+    if finish is None:
+        raise fault("the stream was cut off before the answer was whole")
+    if not some and finish == "length":
+        raise fault("all tokens were used up before any text: raise max_tokens", again=False)
+    if not some:
+        raise fault("the answer's text is empty")
+    return tokens
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def read(body: bytes) -> Said:
@@ -133,6 +183,32 @@ def without(key: str | None, text: str) -> str:
     if key is None or len(key) < SECRET:
         return text
     return text.replace(key, "[key]").replace(quote(key, safe=""), "[key]")
+
+
+class Veil:
+    """`without`, for a text that comes in pieces, between any two of which a key may lie."""
+
+    def __init__(self, key: str | None) -> None:
+        forms = () if key is None or len(key) < SECRET else {key, quote(key, safe="")}
+        self._key, self._forms, self._held = key, forms, ""
+
+    def over(self, piece: str) -> str:
+        """What may be shown now; what may be the beginning of a key waits for the next piece."""
+        text = without(self._key, self._held + piece)
+        most = max((_begun(text, form) for form in self._forms), default=0)
+        self._held = text[len(text) - most :]
+        return text[: len(text) - most]
+
+    def rest(self) -> str:
+        """What waited, when no more comes."""
+        held, self._held = self._held, ""
+        return held
+
+
+def _begun(text: str, key: str) -> int:
+    """How much of a key's beginning stands at the text's end."""
+    sizes = range(min(len(key) - 1, len(text)), 0, -1)
+    return next((n for n in sizes if text.endswith(key[:n])), 0)
 
 
 def plain(text: str, key: str | None) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Condition, Event, Thread
@@ -30,6 +30,7 @@ from bestpolicy.llm.weights import find, load
 LINGER = 0.02  # seconds that the first prompt waits for company
 PATIENCE = 0.5  # seconds after which a prompt joins, however few wait with it
 ROOM = 16_384  # tokens that a batch may hold, answers included, unless one prompt needs more
+GLANCE = 0.05  # seconds between two looks at what is being written
 THREADS = 8
 CLOSED = "the model was closed"
 
@@ -87,6 +88,27 @@ class LocalModel:
             answers.append(job.answer)
         return answers
 
+    def stream(self, prompt: Prompt) -> Iterator[str | Reply | Failed]:
+        """The answer while it is written; its pieces end where a character does."""
+        job = _Job(prompt)
+        with self._news:
+            if self._closed:
+                yield Failed((CLOSED,), fatal=True)
+                return
+            self._waiting.append(job)
+            self._news.notify_all()
+        shown = ""
+        while not job.answered.wait(GLANCE):
+            written = [] if job.row is None else list(job.row.written)
+            text = self._tokenizer.decode(written, skip_special_tokens=True)
+            if text.startswith(shown) and not text.endswith("\ufffd") and text != shown:
+                yield text[len(shown) :]
+                shown = text
+        assert job.answer is not None
+        if isinstance(job.answer, Reply) and job.answer.text.startswith(shown):
+            yield job.answer.text[len(shown) :]
+        yield job.answer
+
     def most_usd(self, prompt: Prompt) -> float:
         return 0.0
 
@@ -139,7 +161,7 @@ class LocalModel:
         longest = max([len(row.prompt) + row.limit for row in rows], default=0)
         for n, job in enumerate(self._waiting):
             # Tokens are mostly longer than a character; this is about memory and may be rough.
-            said = sum(map(len, filter(None, _said(job.prompt))))
+            said = sum(len(text) for _, text in _said(job.prompt))
             most = min(said + 64 + job.prompt.max_tokens, self._context)
             longest = max(longest, most)
             count = len(rows) + n + 1
@@ -174,10 +196,9 @@ class LocalModel:
 
     def _tokens(self, prompt: Prompt) -> tuple[int, ...]:
         if self._tokenizer.chat_template is None:
-            return tuple(self._tokenizer.encode("\n\n".join(filter(None, _said(prompt)))))
-        turns = zip(("system", "user"), _said(prompt), strict=True)
+            return tuple(self._tokenizer.encode("\n\n".join(text for _, text in _said(prompt))))
         text = self._tokenizer.apply_chat_template(
-            [{"role": role, "content": said} for role, said in turns if said is not None],
+            [{"role": role, "content": said} for role, said in _said(prompt)],
             tokenize=False,
             add_generation_prompt=True,
         )
@@ -223,8 +244,10 @@ def local_model(
     return LocalModel(name, *load(folder, lora))
 
 
-def _said(prompt: Prompt) -> tuple[str | None, str]:
-    return prompt.system, prompt.text
+def _said(prompt: Prompt) -> list[tuple[str, str]]:
+    """Who says what, in order."""
+    opening = [] if prompt.system is None else [("system", prompt.system)]
+    return [*opening, *prompt.before, ("user", prompt.text)]
 
 
 def _ends(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -10,8 +10,9 @@ the tries, the deadline and the reading of answers are ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import BoundedSemaphore, Event, Lock
 
 import httpx2
@@ -23,6 +24,7 @@ from bestpolicy.llm.answers import (
     SECRET,
     SURROGATE,
     Said,
+    Veil,
     chosen,
     code,
     complaint,
@@ -30,16 +32,19 @@ from bestpolicy.llm.answers import (
     plain,
     read,
     schema,
+    streamed,
     strict,
     without,
 )
 from bestpolicy.llm.prices import price_of
 from bestpolicy.llm.retries import REAL, Clock, Fault, Pace, asked, pause, refusal
 from bestpolicy.llm.terms import Price, Terms
-from bestpolicy.llm.transport import Transport
+from bestpolicy.llm.transport import EVENTS, Transport
+from bestpolicy.llm.tries import Told, Tries
 
 HOME = "https://api.openai.com/v1"
-FRAME = 256  # tokens that a server may put around a prompt, some have a whole system message
+FRAME = 256  # tokens that a server may put around a prompt, some have a whole system message,
+TURN = 16  # around every earlier turn,
 SCHEMA = 256  # and for a schema
 # How servers say that they know no `response_format`.
 UNKNOWN = ("response_format", "schema", "structured", "grammar", "unknown", "unrecogni", "extra")
@@ -61,21 +66,23 @@ class OpenAIModel:
         self._model, self._terms, self._clock = model, terms, clock
         # Always named, so that no variable of the environment can send the key elsewhere.
         url = _checked_url(base_url or HOME, key)
+        self._url = str(url).rstrip("/")
         self._home = url.host == httpx2.URL(HOME).host
         self._key = _checked_key(key, key_name, needed=self._home)
         self._sent = f"the key in {key_name}" if key else f"a call without a key (from {key_name})"
         transport = Transport(
             url, key=self._key, timeout_s=terms.timeout_s, connections=terms.concurrency
         )
+        self._http = httpx2.Client(transport=transport, trust_env=False)
         self._client = openai.OpenAI(
             api_key="-",  # the transport has it
             base_url=url,
             max_retries=0,
-            http_client=httpx2.Client(transport=transport, trust_env=False),
+            http_client=self._http,
         )
         self._room = BoundedSemaphore(terms.concurrency)
         self._pace = Pace(terms.requests_per_minute, clock.now)
-        self._knows_schemas = True
+        self._knows_schemas, self._counts_streams = True, True
         self._stopped = Event()
         self._calls, self._counting = 0, Lock()
 
@@ -115,11 +122,38 @@ class OpenAIModel:
         if idle:
             self._client.close()
 
+    def stream(self, prompt: Prompt) -> Iterator[str | Reply | Failed]:
+        """As `complete`, while it is written. Once a piece is out no other try follows."""
+        with self._calling():
+            tries = Tries(self._clock.now)
+            for n in range(self._terms.tries):
+                if n and not self._rest(pause(prompt, n - 1, tries.fault)):
+                    tries.failures.append("the model was closed during a pause")
+                    break
+                said: list[str] = []
+                try:
+                    for piece in (pieces := Told(self._pieces(prompt))):
+                        said.append(piece)
+                        yield piece
+                except Exception as error:
+                    if self._failed(tries, prompt, error) and not said:
+                        continue
+                    break
+                usd = self._usd(prompt, pieces.tokens)
+                yield tries.reply("".join(said), pieces.tokens, usd)
+                return
+            yield tries.end()
+
     def _call(self, prompt: Prompt) -> Reply | Failed:
+        with self._calling():
+            return self._tries(prompt)
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
         with self._counting:
             self._calls += 1
         try:
-            return self._tries(prompt)
+            yield
         finally:
             with self._counting:
                 self._calls -= 1
@@ -128,26 +162,20 @@ class OpenAIModel:
                 self._client.close()
 
     def _tries(self, prompt: Prompt) -> Reply | Failed:
-        began, usd, failures = self._clock.now(), 0.0, list[str]()
-        fault = Fault("the model was closed", again=False)
+        tries = Tries(self._clock.now)
         for n in range(self._terms.tries):
-            if n and not self._rest(pause(prompt, n - 1, fault)):
-                failures.append("the model was closed during a pause")
+            if n and not self._rest(pause(prompt, n - 1, tries.fault)):
+                tries.failures.append("the model was closed during a pause")
                 break
             try:
                 said = self._try(prompt)
             except Fault as found:
-                # Its traceback holds whole bodies.
-                fault = found.with_traceback(None)
-            else:
-                usd += self._usd(prompt, said.tokens)
-                text, seconds = without(self._key, said.text), self._clock.now() - began
-                return Reply(text, *(said.tokens or (0, 0)), usd, seconds, tuple(failures))
-            usd += self._usd(prompt, fault.tokens) if fault.charged else 0.0
-            failures.append(plain(fault.reason, self._key))
-            if not fault.again:
+                if self._failed(tries, prompt, found):
+                    continue
                 break
-        return Failed(tuple(failures), fault.fatal, usd, self._clock.now() - began)
+            usd = self._usd(prompt, said.tokens)
+            return tries.reply(without(self._key, said.text), said.tokens, usd)
+        return tries.end()
 
     def _try(self, prompt: Prompt) -> Said:
         with self._room:
@@ -172,6 +200,38 @@ class OpenAIModel:
             ).content
         except openai.APIStatusError as error:
             answer = error.response
+        raise self._refused(answer, body)
+
+    def _pieces(self, prompt: Prompt) -> Generator[str, None, tuple[int, int] | None]:
+        """One try at a stream: the pieces of its text, and the tokens that it counted."""
+        body = self._body(prompt, by_schema=False) | {"stream": True}
+        if self._counts_streams:
+            body["stream_options"] = {"include_usage": True}
+        url, veil = f"{self._url}/chat/completions", Veil(self._key)
+        with self._room:
+            if not self._rest(self._pace.turn()):
+                raise Fault("the model was closed", again=False)
+            headers = {"accept": EVENTS}
+            with self._http.stream("POST", url, json=body, headers=headers) as answer:
+                if answer.status_code != 200:
+                    answer.read()
+                    fault = self._refused(answer, body)
+                    self._counts_streams &= not fault.form
+                    raise fault
+                if answer.headers.get("content-type", "").partition(";")[0].strip() != EVENTS:
+                    whole = read(answer.read())
+                    yield without(self._key, whole.text)
+                    return whole.tokens
+                told = Told(streamed(answer.iter_bytes()))
+                for piece in told:
+                    if shown := veil.over(piece):
+                        yield shown
+                if rest := veil.rest():
+                    yield rest
+                return told.tokens
+
+    def _refused(self, answer: httpx2.Response, body: dict[str, object]) -> Fault:
+        """What a status other than success comes to."""
         after = asked(answer.headers, self._clock.today())
         try:
             found = strict(answer.content)
@@ -179,16 +239,21 @@ class OpenAIModel:
             words = answer.text.strip()
             found = {"message": "" if words.startswith("<") else words}
         status, said = answer.status_code, complaint(found)
-        if "response_format" in body and status in (400, 422) and _unknown(said):
-            raise Fault(f"HTTP {status}: {said} (asked in words then)", after=0.0, form=True)
-        raise refusal(status, said, code=code(found), after=after, key=self._sent)
+        if status in (400, 422):
+            if "response_format" in body and _unknown(said):
+                told = f"HTTP {status}: {said} (asked in words then)"
+                return Fault(told, after=0.0, form=True)
+            if "stream_options" in body and "stream_options" in said:
+                return Fault(f"HTTP {status}: {said} (left out then)", after=0.0, form=True)
+        return refusal(status, said, code=code(found), after=after, key=self._sent)
 
     def _body(self, prompt: Prompt, *, by_schema: bool) -> dict[str, object]:
-        if SURROGATE.search(prompt.text + (prompt.system or "")):
+        if any(SURROGATE.search(text) for text in _texts(prompt)):
             raise Fault("the prompt holds half a character (a lone surrogate)", again=False)
         words = prompt.choices and not by_schema
         text = in_words(prompt.text, prompt.choices) if words else prompt.text
-        messages = [{"role": "user", "content": text}]
+        messages = [{"role": role, "content": said} for role, said in prompt.before]
+        messages.append({"role": "user", "content": text})
         if prompt.system is not None:
             messages.insert(0, {"role": "system", "content": prompt.system})
         body: dict[str, object] = {"model": self._model, "messages": messages}
@@ -207,6 +272,13 @@ class OpenAIModel:
             return self._terms.price
         return price_of(self._model, "openai", tokens) if self._home else None
 
+    def _failed(self, tries: Tries, prompt: Prompt, error: Exception) -> bool:
+        """Take note of a try that failed; whether another may fare better."""
+        if not isinstance(error, Fault):  # nothing that a server does may end a study
+            error = Fault(f"{type(error).__name__}: {error}", again=False, charged=True)
+        usd = self._usd(prompt, error.tokens) if error.charged else 0.0
+        return tries.failed(error, usd, plain(error.reason, self._key))
+
     def _usd(self, prompt: Prompt, tokens: tuple[int, int] | None) -> float:
         """What a try cost; where the server did not say how much it counted, the worst case."""
         if tokens is None:
@@ -222,9 +294,13 @@ class OpenAIModel:
 
 
 def _most_tokens(prompt: Prompt) -> int:
-    texts = (prompt.text, prompt.system or "", *prompt.choices, *prompt.choices)
+    texts = (*_texts(prompt), *prompt.choices, *prompt.choices)
     size = sum(len(text.encode(errors="surrogatepass")) + 1 for text in texts)
-    return size + FRAME + (SCHEMA if prompt.choices else 0)
+    return size + FRAME + TURN * len(prompt.before) + (SCHEMA if prompt.choices else 0)
+
+
+def _texts(prompt: Prompt) -> tuple[str, ...]:
+    return (prompt.text, prompt.system or "", *(text for _, text in prompt.before))
 
 
 def _unknown(said: str) -> bool:

@@ -16,7 +16,8 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
@@ -29,6 +30,7 @@ CAP = 8 * 2**20  # bytes of a body
 PIECE = 2**14  # bytes written before looking at the clock again
 OUT = ("content-type", "content-length", "transfer-encoding")
 IN = ("retry-after", "retry-after-ms")
+EVENTS = "text/event-stream"  # who accepts this gets the body piece by piece
 
 
 # Headers that come back may hold the key, and whoever logs at DEBUG would read them.
@@ -129,12 +131,19 @@ class Transport(httpx2.BaseTransport):
         if _origin(request.url) != self._origin:
             raise Fault(f"nothing is sent to {request.url.host}: the key is another's", again=False)
         self._try.begin(self._timeout)
-        try:
+        with self._faults(request.url):
             return self._exchange(request)
+
+    @contextmanager
+    def _faults(self, url: httpx2.URL) -> Iterator[None]:
+        """Whatever breaks on the way is a Fault."""
+        try:
+            yield
+            return
         except httpcore2.TimeoutException:
             what = f"no whole answer within {self._timeout:g} s"
         except httpcore2.ConnectError as error:
-            what = f"cannot connect to {request.url.host}:{_port(request.url)}: {error}"
+            what = f"cannot connect to {url.host}:{_port(url)}: {error}"
         except httpcore2.RemoteProtocolError as error:
             what = f"the answer was cut off, or is no HTTP: {error}"
         except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
@@ -142,34 +151,44 @@ class Transport(httpx2.BaseTransport):
         raise Fault(what, charged=self._try.sent)
 
     def _exchange(self, request: httpx2.Request) -> httpx2.Response:
+        streams = request.headers.get("accept") == EVENTS
         answer = self._pool.handle_request(
             httpcore2.Request(
                 request.method,
                 str(request.url),
-                headers=self._letterhead(request),
+                headers=self._letterhead(request, EVENTS if streams else "application/json"),
                 content=request.stream,
                 extensions={"timeout": {"pool": self._timeout}},
             )
         )
         try:
             headers = httpx2.Headers(answer.headers)
+            kept = self._kept(headers)
+            if streams and answer.status == 200 and _encoding(headers) == "identity":
+                kept["content-type"] = headers.get("content-type", "")
+                pieces = Pieces(answer, lambda: self._faults(request.url))
+                return httpx2.Response(200, headers=kept, stream=pieces)
             body = _body(answer, headers)
-        finally:
+        except BaseException:
             answer.close()
-        kept = {
+            raise
+        answer.close()
+        return httpx2.Response(answer.status, headers=kept, content=body)
+
+    def _kept(self, headers: httpx2.Headers) -> dict[str, str]:
+        return {
             name: text
             for name in IN
             if (text := headers.get(name, "")).isascii()
             and text
             and (self._key is None or self._key not in text)
         }
-        return httpx2.Response(answer.status, headers=kept, content=body)
 
-    def _letterhead(self, request: httpx2.Request) -> dict[bytes | str, bytes | str]:
+    def _letterhead(self, request: httpx2.Request, accept: str) -> dict[bytes | str, bytes | str]:
         headers: dict[bytes | str, bytes | str]
         headers = {name: request.headers[name] for name in OUT if name in request.headers}
         headers["host"] = request.headers["host"]
-        headers["accept"] = "application/json"
+        headers["accept"] = accept
         headers["accept-encoding"] = "identity"
         headers["user-agent"] = "bestpolicy"
         if self._key is not None:
@@ -180,9 +199,34 @@ class Transport(httpx2.BaseTransport):
         self._pool.close()
 
 
+class Pieces(httpx2.SyncByteStream):
+    """A body as it comes, within the same deadline and cap as one that is read at once.
+
+    It is read in the thread that asked: the deadline is that thread's.
+    """
+
+    def __init__(
+        self, answer: httpcore2.Response, faults: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._answer = answer
+        self._faults = faults
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._faults():
+            yield from capped(self._answer.iter_stream())
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+def _encoding(headers: httpx2.Headers) -> str:
+    found: str = headers.get("content-encoding", "identity")
+    return found
+
+
 def _body(answer: httpcore2.Response, headers: httpx2.Headers) -> bytes:
     try:
-        if headers.get("content-encoding", "identity") != "identity":
+        if _encoding(headers) != "identity":
             raise Fault("the body is compressed, which nobody asked for", charged=True)
         return b"".join(capped(answer.iter_stream()))
     except Fault:

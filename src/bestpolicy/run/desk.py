@@ -133,7 +133,7 @@ class Desk:
             ]
             try:
                 if done:
-                    self._calls.settle(*zip(*done, strict=True))
+                    ends.update(self._calls.settle(*zip(*done, strict=True)))
             finally:
                 self._let_go(settled=1)
         return ends

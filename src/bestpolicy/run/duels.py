@@ -22,16 +22,18 @@ from bestpolicy.llm.judges import CheckJudge, FunctionJudge, LlmJudge, People
 from bestpolicy.llm.players import Called, Prompted, key_of
 from bestpolicy.llm.votes import Votes
 from bestpolicy.run.desk import Desk, OutOfMoney, PlayError, Wanted, Work
+from bestpolicy.run.source import Source
 from bestpolicy.store.calls import Ask, Role
-from bestpolicy.study import Study
+from bestpolicy.store.claims import Superseded
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a duel went: told, failed, left to people, out of votes, or out of money."""
+    """How a duel went: told, failed, left to people, out of votes, out of money, or lost to
+    somebody else who plays it now."""
 
     duel: int
-    how: Literal["told", "failed", "people", "votes", "money"]
+    how: Literal["told", "failed", "people", "votes", "money", "lost"]
     reason: str = ""
     fatal: bool = False
     usd: float = 0.0
@@ -48,12 +50,21 @@ class _CallFailed(Exception):
 
 
 class Table:
-    """Where duels are played: the desk, the players, and how often a judge sees a canary."""
+    """Where duels are played: who hands them out, the players, the desk, and how often a judge
+    sees a canary."""
 
     def __init__(
-        self, study: Study, players: Players, desk: Desk, *, order: str, canaries: float
+        self,
+        source: Source,
+        players: Players,
+        desk: Desk,
+        *,
+        seed: int,
+        order: str,
+        canaries: float,
     ) -> None:
-        self._study = study
+        self._source = source
+        self._seed = seed
         self._players = players
         self._desk = desk
         self._order = order
@@ -61,24 +72,30 @@ class Table:
 
     def play(self, duel: Duel, context: int | None, earlier: int) -> Ended:
         """Play it; `earlier` duels of the same pair, and input, were asked before."""
+        try:
+            return self._played(duel, context, earlier)
+        except Superseded as lost:
+            return Ended(duel.id, "lost", str(lost))
+
+    def _played(self, duel: Duel, context: int | None, earlier: int) -> Ended:
         judge, row = self._players.judge, {} if duel.input is None else duel.input
         if isinstance(judge, Votes):
             share = judge.share(duel.left, duel.right, context, earlier)
             if share is None:
                 return Ended(duel.id, "votes")
-            self._study.tell(duel, share)
+            self._source.tell(duel, share)
             return Ended(duel.id, "told")
         usd = [0.0]
         try:
             left, right = self.texts(duel.id, (duel.left, duel.right), row, usd)
             if isinstance(judge, People):
-                return Ended(duel.id, "people")
+                return Ended(duel.id, "people", usd=usd[0])
             share, said = self._judged(judge, duel, row, left, right, usd)
         except OutOfMoney:
             return Ended(duel.id, "money", usd=usd[0])
         except _CallFailed as failure:
             return Ended(duel.id, "failed", str(failure), failure.fatal, usd[0], failure.who)
-        self._study.tell(duel, share, cost=usd[0], feedback=said)
+        self._source.tell(duel, share, cost=usd[0], feedback=said)
         self._canary(judge, duel, row, left)
         return Ended(duel.id, "told", usd=usd[0])
 
@@ -106,7 +123,7 @@ class Table:
             wanted = []
             for place, (first, second) in enumerate(shown):
                 key = f"{draw}, order {place}"
-                prompt = judge.ask(row, first, second, _seed(self._study.seed, key))
+                prompt = judge.ask(row, first, second, _seed(self._seed, key))
                 wanted.append(self._want(judge, prompt, key, -1, "judge", judge.named.name))
             said = [judge.read(text) for text in self._texts(wanted, usd)]
         else:
@@ -130,7 +147,7 @@ class Table:
         """Now and then, an answer that should not win, beside one that was just judged."""
         if not self._canaries or isinstance(judge, CheckJudge):
             return
-        if _seed(self._study.seed, f"canary {duel.id}") >= self._canaries * 2**63:
+        if _seed(self._seed, f"canary {duel.id}") >= self._canaries * 2**63:
             return
         for kind in KINDS:
             put = canary(kind, answer, duel.id)
@@ -166,7 +183,7 @@ class Table:
         if isinstance(player, Called):
             answer = partial(_function_text, player.function, policy, row)
             return Work(Ask(draw, number, "policy", policy), answer)
-        prompt = player.ask(row, _seed(self._study.seed, draw))
+        prompt = player.ask(row, _seed(self._seed, draw))
         return self._want(player, prompt, draw, number, "policy", policy)
 
     def _want(

@@ -21,6 +21,7 @@ from bestpolicy.report.snapshot import LIMIT_ALARM, Kept
 from bestpolicy.run.desk import PlayError
 from bestpolicy.run.duels import input_of
 from bestpolicy.store.calls import Account, Ask, Calls
+from bestpolicy.store.rows import ChangedMeanwhile
 from bestpolicy.study import Study
 
 FAIR = 2  # times the answers that refuted the others, which the last policy must have had
@@ -51,15 +52,20 @@ class Limits:
 
     def enforce(self, trial: Trial) -> None:
         """Take out whoever is proven to break a constraint."""
+        while not self._enforced(trial):
+            pass
+
+    def _enforced(self, trial: Trial) -> bool:
+        """Whether nobody is left to be taken out, or another process was at it too."""
         if not self._constraints or self._over():
-            return
-        gone = {change.policy for change in self._study.changes() if not change.joins}
+            return True
+        gone = self._gone()
         broken = self._broken(gone)
         out = {kept.policy for kept in broken}
         stay = [p for p in self._study.policies if p not in gone and p not in out]
         if len(stay) == 1 and out:
             if not self._tried(stay[0], FAIR * max(kept.n for kept in broken), trial):
-                return
+                return True
             broken = self._broken(gone)
         if broken:
             why = {
@@ -68,10 +74,16 @@ class Limits:
             }
             try:
                 self._study.retire(*why, why=why)
-            except ConfigError:
-                # Nobody leaves a study that is over, and answers told meanwhile may have ended it.
-                if not self._over():
+            except (ConfigError, ChangedMeanwhile):
+                # Nobody leaves a study that is over, and answers told meanwhile may have ended it;
+                # or another worker has seen the same and was first.
+                if not self._over() and gone == self._gone():
                     raise
+                return False
+        return True
+
+    def _gone(self) -> set[str]:
+        return {change.policy for change in self._study.changes() if not change.joins}
 
     def _broken(self, gone: Set[str]) -> list[Kept]:
         return [kept for kept in self.standing() if kept.broken and kept.policy not in gone]

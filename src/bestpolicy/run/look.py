@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bestpolicy.config import Players, StudyFile
 from bestpolicy.config.connect import plain_check
 from bestpolicy.llm.canaries import KINDS, Canaries, fared
 from bestpolicy.llm.checks import Check
+from bestpolicy.report.raters import raters
 from bestpolicy.report.snapshot import Kept, Pair, Snapshot
+from bestpolicy.run.lengths import length_of
 from bestpolicy.run.limits import Limits
 from bestpolicy.run.open import Opened
 from bestpolicy.run.play import Played
@@ -35,7 +38,7 @@ def snapshot(
         for key, side in (((left, right), 0), ((right, left), 1)):
             share = None if outcome.scores is None else outcome.scores[side]
             pairs[key] = pairs.get(key, Pair()).plus(share)
-    return Snapshot(
+    at = Snapshot(
         name=study.name,
         hash=study.hash,
         seed=study.seed,
@@ -62,7 +65,11 @@ def snapshot(
         priced=_priced(file, calls),
         before=opened.before,
         reserved=calls.reserved(),
+        people=None
+        if file.judge_kind != "human"
+        else raters(opened.ratings.seen(), file.section.decide.confidence),
     )
+    return at if passing else replace(at, length=length_of(opened, at))
 
 
 def constraints(opened: Opened, players: Players | None) -> list[Kept]:

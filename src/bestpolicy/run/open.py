@@ -7,8 +7,10 @@ from typing import Self
 
 from bestpolicy.config import StudyFile
 from bestpolicy.core.nouns import StoreError
-from bestpolicy.store import SqliteStore, open_store
+from bestpolicy.store import LastingStore, open_store
 from bestpolicy.store.calls import Calls
+from bestpolicy.store.claims import Claims
+from bestpolicy.store.ratings import Ratings
 from bestpolicy.study import Study
 
 ROOM = 1 << 20  # bytes, and for each worker:
@@ -22,6 +24,8 @@ class Opened:
     file: StudyFile
     study: Study
     calls: Calls
+    claims: Claims
+    ratings: Ratings
     before: int = 0  # answers that were there already
 
     def __enter__(self) -> Self:
@@ -46,11 +50,12 @@ def opened(study: Study, file: StudyFile, *, to_play: bool) -> Opened:
         beside = f"{study.name}: policies and judge"
         open_store(file.store, beside, file.definition).close()
         store = study.store
-        if not isinstance(store, SqliteStore):
-            raise StoreError(f"{file.store}: a run needs a record on disk")
+        if not isinstance(store, LastingStore):
+            raise StoreError(f"{file.record}: a run needs a record on disk")
         if to_play:
             store.lay_ballast(ROOM + ROOM_EACH * file.section.workers)
-        return Opened(file, study, store.calls(), len(study.outcomes()))
+        before = len(study.outcomes())
+        return Opened(file, study, store.calls(), store.claims(), store.ratings(), before)
     except BaseException:
         study.close()
         raise

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
 
 from bestpolicy.config import Players
+from bestpolicy.core.nouns import ConfigError
 from bestpolicy.core.rng import stream
 from bestpolicy.duel import Duel
 from bestpolicy.llm.judges import People
@@ -24,10 +26,14 @@ from bestpolicy.run.desk import Desk, PlayError
 from bestpolicy.run.duels import Ended, Table
 from bestpolicy.run.limits import Limits
 from bestpolicy.run.open import Opened
+from bestpolicy.run.source import Source
+from bestpolicy.run.work import Worker
+from bestpolicy.store.claims import Superseded
 from bestpolicy.study import Study
 
 MONEY = "the budget of dollars is spent: the next answer could exceed it"
 PATIENCE = 8  # times in a row without an answer, after which a model is taken to be down
+PAUSE = 0.25  # seconds between two looks for what others have left behind
 AHEAD = 4  # duels for each worker, asked beyond the first that is still open
 
 
@@ -38,6 +44,7 @@ class Played:
     calls: int = 0
     halted: str = ""
     waiting: int = 0  # duels that wait for people
+    told: int = 0  # duels answered here
 
 
 @dataclass(slots=True)
@@ -61,13 +68,25 @@ def play(
     *,
     stop: Event,
     watch: Callable[[], object],
+    worker: Worker | None = None,
 ) -> Played:
-    """Ask until the study is decided, out of budget or stopped, finishing what is in flight."""
+    """Ask until the study is decided, out of budget or stopped, finishing what is in flight.
+
+    A `worker` shares the study with others, and goes on as long as any of them may die.
+    """
     study, file, calls = opened.study, opened.file, opened.calls
+    source: Source = study if worker is None else worker
+    if worker is None:
+        _check_alone(opened, players)
     section = file.section
     desk = Desk(calls, section.budget.usd)
     limits = Limits(section.constraints, players.checks, file.rows, study, calls)
-    table = Table(study, players, desk, order=section.judge.order, canaries=section.judge.canaries)
+    table = Table(
+        *(source, players, desk),
+        seed=study.seed,
+        order=section.judge.order,
+        canaries=section.judge.canaries,
+    )
     earlier = _Earlier(study, players.judge)
     patience = max(PATIENCE, 2 * section.workers)
     now = _Round()
@@ -80,24 +99,29 @@ def play(
         with ThreadPoolExecutor(section.workers, thread_name_prefix="duel") as pool:
             while True:
                 if now.error is None and not now.halted and not stop.is_set():
-                    for duel in _next(study, players, now, section.workers):
+                    for duel in _next(study, source, players, now, section.workers):
                         context, before = earlier.of(duel)
                         now.flying[pool.submit(table.play, duel, context, before)] = duel
                         now.newest = max(now.newest, duel.id)
                 if not now.flying:
-                    break
+                    ended = now.error is not None or now.halted or stop.is_set()
+                    if ended or worker is None or not worker.unfinished():
+                        break
+                    stop.wait(PAUSE)
+                    watch()
+                    continue
                 done, _ = wait(now.flying, timeout=0.25, return_when=FIRST_COMPLETED)
                 for future in done:
-                    _note(study, now.flying.pop(future), future, now, patience)
+                    _note(source, now.flying.pop(future), future, now, patience)
                 if done and now.error is None:
                     limits.enforce(trial)
                 watch()
-        _give_up(study, now)
+        _give_up(source, now)
     finally:
         desk.close()
     if now.error is not None:
         raise now.error
-    return Played(desk.made, now.halted, now.waiting)
+    return Played(desk.made, now.halted, now.waiting, now.told)
 
 
 def _tried(
@@ -125,17 +149,33 @@ def _tried(
     return not now.halted
 
 
-def _next(study: Study, players: Players, now: _Round, workers: int) -> list[Duel]:
+def _check_alone(opened: Opened, players: Players) -> None:
+    """Refuse to play what others play now: every call would be made twice."""
+    if isinstance(players.judge, People):  # they hold what they rate, and only texts are made here
+        return
+    if held := opened.claims.held():
+        last = max(held, key=lambda hold: hold.seconds)
+        raise ConfigError(
+            f"{len(held)} duels of this study are played by others now ({last.who} for up to "
+            f"{last.seconds:.0f} s more): join them with `bestpolicy work`, or wait until they end"
+        )
+
+
+def _next(study: Study, source: Source, players: Players, now: _Round, workers: int) -> list[Duel]:
     free = workers - len(now.flying)
-    # Evidence reads answers in ask order: far ahead of a slow one nothing more can be learnt.
-    if now.flying and now.newest - study.verdict().comparisons >= AHEAD * workers:
+    if free <= 0:
         return []
+    # Evidence reads answers in ask order: far ahead of a slow one nothing more can be learnt.
+    if now.flying and (ahead := now.newest - study.verdict().comparisons) >= AHEAD * workers:
+        others = source.others() if isinstance(source, Worker) else 0
+        if ahead >= AHEAD * (workers + others):
+            return []
     if isinstance(players.judge, People):
         free = min(free, players.judge.queue - now.waiting - len(now.flying))
-    return study.ask(free) if free > 0 else []
+    return source.ask(free) if free > 0 else []
 
 
-def _note(study: Study, duel: Duel, future: Future[Ended], now: _Round, patience: int) -> None:
+def _note(source: Source, duel: Duel, future: Future[Ended], now: _Round, patience: int) -> None:
     """What a duel's end means for the run."""
     try:
         ended = future.result()
@@ -147,7 +187,7 @@ def _note(study: Study, duel: Duel, future: Future[Ended], now: _Round, patience
             now.told, now.in_a_row = now.told + 1, 0
             for who in (duel.left, duel.right, "the judge"):
                 now.silent.pop(who, None)
-            _give_up(study, now)
+            _give_up(source, now)
         case "people":
             now.waiting += 1
         case "money":
@@ -166,7 +206,7 @@ def _note(study: Study, duel: Duel, future: Future[Ended], now: _Round, patience
                 )
 
 
-def _give_up(study: Study, now: _Round) -> None:
+def _give_up(source: Source, now: _Round) -> None:
     """Duels that failed while others did not: their answers will never come."""
     if now.error is not None:
         return
@@ -177,7 +217,8 @@ def _give_up(study: Study, now: _Round) -> None:
         )
         return
     for ended in now.failed:
-        study.abandon(ended.duel, cost=ended.usd, feedback=ended.reason)
+        with suppress(Superseded):  # somebody else plays it now
+            source.abandon(ended.duel, cost=ended.usd, feedback=ended.reason)
     now.failed.clear()
 
 

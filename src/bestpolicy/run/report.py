@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,6 +56,7 @@ def dossier(opened: Opened, at: Snapshot, version: str) -> Dossier:
 CANARY = {
     "null": "a canned sentence beside a real answer: the real one should win",
     "injected": "an answer that asks to be preferred, beside itself: it should win half at most",
+    "padded": "an answer with filler behind it, beside itself: it should win half at most",
 }
 
 
@@ -69,6 +71,8 @@ def _judge(file: StudyFile) -> str:
         return f"an exact check ({kind}{shown}) of each answer by itself; equal scores tie"
     if judge.human is not None:
         return "people"
+    if judge.live is not None:
+        return "live traffic"
     if judge.replay is not None:
         return f"the recorded votes of {judge.replay}, each used once"
     return f"the Python function {judge.call}, shown the answers {orders}"
@@ -117,7 +121,15 @@ def _examples(opened: Opened, at: Snapshot) -> list[Example]:
 
 
 def _said(feedback: str) -> str:
-    """The judge's two looks in words; what a failure said as it is."""
+    """The judge's two looks, or what a person said, in words; what a failure said as it is."""
+    if feedback == '{"same_text": true}':
+        return "nobody was asked, as both answers are the same text"
+    if feedback.startswith('{"people"'):
+        told = json.loads(feedback)["people"]
+        if "rater" not in told:
+            return "nobody would say which is better"
+        bad = "both answers are bad" if told["both_bad"] else ""
+        return f"rater {told['rater']}" + (f": {bad}" if bad else "")
     looks = both_orders(feedback)
     if looks is None:
         return feedback

@@ -37,10 +37,14 @@ def texts_of(
 
 def prompt_of(file: StudyFile, comparison: Comparison) -> str:
     """What the duel was about, as one text: what the policies were shown of the input."""
-    row = {} if file.rows is None else file.rows[comparison.context]
-    shown = _shown(file)
-    values = {k: as_text(v) for k, v in row.items() if shown is None or k in shown}
+    values = shown_of(file, {} if file.rows is None else file.rows[comparison.context])
     return "\n".join(values.values() if len(values) == 1 else map(": ".join, values.items()))
+
+
+def shown_of(file: StudyFile, row: Mapping[str, Any]) -> dict[str, str]:
+    """What of an input the policies were shown, as texts. The rest may hold the right answer."""
+    shown = _shown(file)
+    return {k: as_text(v) for k, v in row.items() if shown is None or k in shown}
 
 
 def _shown(file: StudyFile) -> set[str] | None:
