@@ -10,6 +10,7 @@ function of n.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -120,7 +121,8 @@ class Room(BaseHTTPRequestHandler):
         self.seen = self.provider.note(self.path, headers, body)
         self.seen.mode = self.seen.mode or "ok"
         try:
-            MODES[self.seen.mode](self)
+            modes = MODES | STREAMS if body.get("stream") else MODES
+            modes[self.seen.mode](self)
         except OSError:
             self.close_connection = True
 
@@ -186,6 +188,25 @@ class Room(BaseHTTPRequestHandler):
             self.write(whole[at : at + step])
             time.sleep(self.provider.piece_s)
 
+    def events(self, *events: Any, done: bool = True, wait: bool = False) -> None:
+        """A stream of server-sent events; strings are pieces of the answer."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for event in events:
+            line = b"data: " + json.dumps(delta(event) if type(event) is str else event).encode()
+            self.write(b"%x\r\n%s\r\n" % (len(line) + 2, line + b"\n\n"))
+            if wait:
+                time.sleep(self.provider.piece_s)
+        if done:
+            self.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+        self.close_connection = not done
+
+    def said(self) -> list[Any]:
+        """An answer in good order, as events."""
+        return [*re.findall(r"\S+\s*|\s+", self.text()), delta(None, "stop"), COUNTED]
+
     def cut_chunks(self) -> None:
         body = completion(self.seen.nonce)
         self.send_response(200)
@@ -202,6 +223,15 @@ def completion(
     choice = {"index": 0, "message": message, "finish_reason": finish}
     counted = {"prompt_tokens": 7, "completion_tokens": 5} if usage is None else usage
     return json.dumps({"object": "chat.completion", "choices": [choice], "usage": counted}).encode()
+
+
+def delta(content: str | None, finish: str | None = None) -> dict[str, Any]:
+    said = {} if content is None else {"content": content}
+    choice = {"index": 0, "delta": said, "finish_reason": finish}
+    return {"object": "chat.completion.chunk", "choices": [choice]}
+
+
+COUNTED = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5}}
 
 
 def numbered(room: Room, number: str) -> bytes:
@@ -282,4 +312,24 @@ MODES: dict[str, Callable[[Room], None]] = {
     "echo-broken": lambda room: room.error(500, room.key()[:5] + "\x1b[1m" + room.key()[5:]),
     "echo-answer": lambda room: room.reply(200, completion(f"your key is {room.key()}")),
     "no-form": refuse_form,
+}
+
+
+# The same, for whoever wants a stream.
+STREAMS: dict[str, Callable[[Room], None]] = {
+    "ok": lambda room: room.events(*room.said()),
+    "no-usage": lambda room: room.events(*room.said()[:-1]),
+    "drip": lambda room: room.events(*["a "] * 40, delta(None, "stop"), wait=True),
+    "cut": lambda room: room.events("half a ", "sen", done=False),
+    "error-200": lambda room: room.events("half ", {"error": {"message": "upstream is gone"}}),
+    "empty": lambda room: room.events(delta(None, "stop")),
+    "length": lambda room: room.events(delta(None, "length")),
+    "surrogate": lambda room: room.events("\ud83d", delta(None, "stop")),
+    "refusal": lambda room: room.events({"choices": [{"delta": {"refusal": "I cannot"}}]}),
+    "echo-answer": lambda room: room.events("your key: ", *room.key(), "!", delta(None, "stop")),
+    "no-form": lambda room: (
+        room.error(400, "Unknown parameter: 'stream_options'")
+        if "stream_options" in room.seen.body
+        else room.events(*room.said())
+    ),
 }

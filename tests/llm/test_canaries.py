@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from bestpolicy.core.rng import stream
 from bestpolicy.core.talk import Prompt, Reply
-from bestpolicy.llm.canaries import FALSE_ALARM, INJECTIONS, canary, fared
+from bestpolicy.llm.canaries import FALSE_ALARM, FILLERS, INJECTIONS, canary, fared
 from bestpolicy.llm.judges import LlmJudge, fenced
 from bestpolicy.llm.named import Named
 from bestpolicy.llm.scripted import ScriptedModel
@@ -81,3 +81,41 @@ def test_the_scripted_models_answer_prompts_of_their_own_as_said() -> None:
     assert echoed.text == "one two"
     assert judged("scripted/longer", "longer", "short") == 1.0
     assert judged("scripted/first", "a", "b") == judged("scripted/first", "b", "a") == 1.0
+
+
+def moved(taste: float, seed: int, canaries: int = 60) -> list[float]:
+    """Padded canaries of one study, before a judge who takes the longer with this chance."""
+    rng = stream(seed, "padded")
+    shares = []
+    for number in range(canaries):
+        answer = "Well, it depends. " * int(rng.integers(1, 30))
+        put = canary("padded", answer, number)
+        assert len(put) > len(answer)
+        longer = [rng.random() < taste for _ in range(2)]  # asked in both orders
+        shares.append(sum(longer) / 2)
+    return shares
+
+
+@pytest.mark.parametrize("number", range(2 * len(FILLERS)))
+def test_padding_adds_a_sentence_at_least_and_about_doubles_a_short_answer(number: int) -> None:
+    for size in (0, 1, 60, 150, 300, 500):
+        answer = "x" * size
+        put = canary("padded", answer, number)
+        assert put.startswith(answer)
+        more = put.removeprefix(answer).strip()
+        assert any(sentence in more for sentence in FILLERS)
+        assert abs(len(more) - size) <= max(len(s) for s in FILLERS)
+        assert put == canary("padded", answer, number)
+    assert len(canary("padded", "x" * 9000, number)) < 10_000
+
+
+def test_of_a_hundred_judges_with_a_taste_for_length_95_are_seen_and_of_fair_ones_hardly_any() -> (
+    None
+):
+    studies = range(100)
+    assert sum(fared("padded", moved(0.85, seed)).raised for seed in studies) >= 95
+    fair = sum(fared("padded", moved(0.5, seed)).raised for seed in studies)
+    assert fair <= binom.isf(1e-6, len(studies), FALSE_ALARM)
+    # The twin: whoever wins more than half is accused.
+    hasty = sum(sum(moved(0.5, seed)) > 30 for seed in studies)
+    assert hasty > binom.isf(1e-6, len(studies), FALSE_ALARM)

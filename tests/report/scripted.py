@@ -22,7 +22,9 @@ from bestpolicy.report.dossier import (
     choose,
     example,
 )
+from bestpolicy.report.length import Sized, length
 from bestpolicy.report.snapshot import Pair, Snapshot
+from bestpolicy.report.tables import ranking
 from bestpolicy.study import Study
 from bestpolicy.study.trail import trail
 
@@ -137,8 +139,11 @@ def filled(bare: Dossier, since: int, texts: Sequence[str]) -> Dossier:
         )
         for i, (name, tally) in enumerate(zip(at.policies, at.tallies, strict=True))
     )
+    rivals = [(i, rival) for i in ranking(at) if (rival := at.rival(i)) is not None]
+    told = length(sizes(at), at.policies, rivals, at.confidence, left_out=1_234)
     return replace(
         bare,
+        snapshot=replace(at, length=told),
         examples=tuple(examples),
         costs=costs,
         cost_note="Means per call that answered; 95% intervals that hold at every moment, for "
@@ -153,6 +158,16 @@ def filled(bare: Dossier, since: int, texts: Sequence[str]) -> Dossier:
             Command("bestpolicy run tickets.yaml", "plays the study, or goes on with it"),
         ),
     )
+
+
+def sizes(at: Snapshot) -> list[Sized]:
+    """Answers whose lengths have nothing to do with who wins."""
+    rng = stream(5, "lengths")
+    return [
+        Sized((o.comparison.arms[0], o.comparison.arms[1]), o.scores[0], float(rng.normal(0, 0.4)))
+        for o in at.outcomes
+        if o.scores is not None
+    ]
 
 
 SAYS = (

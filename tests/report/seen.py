@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from bestpolicy.report import plots
+from bestpolicy.report import drawing
 
-LIBRARY = plots.library()  # no word or element of which is read
+LIBRARY = drawing.library()  # no word or element of which is read
 
 
 class Text(HTMLParser):

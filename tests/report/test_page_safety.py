@@ -14,9 +14,10 @@ import pytest
 
 from bestpolicy.core.nouns import Interval
 from bestpolicy.report import page as room
-from bestpolicy.report import plots
 from bestpolicy.report.dossier import Canary, Command, Dossier, Example, PolicyCost
+from bestpolicy.report.length import Against, Length
 from bestpolicy.report.page import render
+from bestpolicy.report.text import shortened
 from report.browser import CHROMIUM, opened
 from report.scripted import dossier, elements, of_five, of_twenty, play
 from report.seen import Text
@@ -87,7 +88,12 @@ def saying(texts: Sequence[str]) -> Dossier:
         canaries=tuple(Canary(t, 3, 2) for t in texts),
         costs=tuple(PolicyCost(t, 9, 2, {t: 2}, half, second) for t in texts),
         cost_note=texts[3],
-        snapshot=replace(made.snapshot, hash=texts[4], record_hash=texts[5]),
+        snapshot=replace(
+            made.snapshot,
+            hash=texts[4],
+            record_hash=texts[5],
+            length=Length(half, 9, 0, tuple(Against(t, texts[0], 9, half, half) for t in texts)),
+        ),
     )
 
 
@@ -145,7 +151,7 @@ def test_every_text_of_a_user_is_shown_as_it_is(hostile: Dossier) -> None:
 def test_the_check_of_the_anatomy_can_fail(
     hostile: Dossier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "seen", room._raw)  # users' texts pass for our own
+    monkeypatch.setitem(room.ROOM.filters, "seen", room._raw)  # users' texts pass for our own
     assert anatomy(render(hostile)) != anatomy(render(saying(HARMLESS)))
 
 
@@ -205,7 +211,7 @@ def test_in_a_browser_no_text_runs_and_every_figure_is_drawn(
     # Names stand in the figures as they are.
     drawn = unescape(document[document.index('data-figure="fig-cost-1"') :])
     for payload in PAYLOADS[:3]:
-        assert plots.shortened(payload, 44) in drawn
+        assert shortened(payload, 44) in drawn
     assert escape("{{7*7}}") in document
 
 
@@ -216,7 +222,7 @@ def test_a_page_that_does_not_escape_is_seen_to_run(
     hostile: Dossier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     if where == "a policy":
-        monkeypatch.setattr(room, "seen", room._raw)
+        monkeypatch.setitem(room.ROOM.filters, "seen", room._raw)
     else:
         monkeypatch.setattr(room, "safe_json", json.dumps)
     document, _ = opened(render(hostile), tmp_path)

@@ -41,6 +41,7 @@ from bestpolicy.core.strengths import Structure
 
 HOLDS = "the structure holds"
 TIES = 2.0  # answers without a tie that each pair is taken to have had
+CAME = 5.0  # answers that are taken to have come before the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class DuelState:
     beliefs: Beliefs
     certificate: Certificate
     likelihood: Likelihood | None = None  # what the study's structure makes of the answers
+    lost: int = 0  # answers that will never come
 
     @property
     def alive(self) -> NDArray[np.bool_]:
@@ -116,7 +118,7 @@ class Duels:
 
     def tell(self, state: DuelState, outcomes: Sequence[Outcome]) -> DuelState:
         record, beliefs, c = state.record.copy(), state.beliefs.copy(), state.certificate.copy()
-        known, delta = state.likelihood, self.ledger.delta
+        known, delta, gone = state.likelihood, self.ledger.delta, state.lost
         for told, outcome in enumerate(outcomes, state.told):
             x, k = outcome.comparison.arms
             won, lost, even = record[x][:, k].tolist()
@@ -128,7 +130,9 @@ class Duels:
                 leader = int(np.argmin(scores(beliefs, c, seen)))
                 proof.back(c, leader, lead(beliefs, leader, seen), told, there)
             y = None if outcome.scores is None else outcome.scores[0]
-            proof.read(c, self.ledger, x, k, y, f, even / (won + lost + TIES))
+            stakes = spoilt(f, gone / (told + CAME)) if gone else f
+            proof.read(c, self.ledger, x, k, y, stakes, even / (won + lost + TIES))
+            gone += y is None
             if known is not None and beliefs.strengths is not None:
                 said = within(beliefs.strengths.chance(x, k), FAR_EDGE)
                 known = known.told(y, said, f).bets(c.evidence, delta)
@@ -143,7 +147,7 @@ class Duels:
                 # What is refuted and yet foretells best is kept: it may, as proofs do without it.
                 if known.refuted(delta) and not beliefs.follows_structure():
                     beliefs.prior = PRIOR_REFUTED
-        return DuelState(state.told + len(outcomes), record, beliefs, c, known)
+        return DuelState(state.told + len(outcomes), record, beliefs, c, known, gone)
 
     def verdict(self, state: DuelState) -> Verdict[int]:
         if not state.trusts:
@@ -160,6 +164,14 @@ class Duels:
 
     def standing(self, state: DuelState) -> Standing:
         return standing(state, self.ledger)
+
+
+def spoilt(f: float, lost: float) -> float:
+    """What a bet should foretell where this share of the answers is lost, each of which counts as
+    the worst for it: who stakes as if all came loses more by the lost ones than the others win."""
+    worst = 1.0 if f < 0.5 else 0.0
+    foretold = (1 - lost) * f + lost * worst
+    return min(foretold, 0.5) if f < 0.5 else max(foretold, 0.5)
 
 
 def scores(b: Beliefs, c: Certificate, alive: NDArray[np.bool_]) -> Array:

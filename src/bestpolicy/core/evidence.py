@@ -84,7 +84,7 @@ def share_interval(s: float, losses: float, alpha: float = 0.05) -> Interval:
     def inside(p: float) -> bool:
         return _times_log(s, p) + _times_log(losses, 1 - p) > level
 
-    return Interval(peak, _edge(inside, peak, 0.0), _edge(inside, peak, 1.0))
+    return Interval(peak, edge(inside, peak, 0.0), edge(inside, peak, 1.0))
 
 
 def tied_interval(won: float, lost: float, even: float, alpha: float) -> Interval:
@@ -114,7 +114,7 @@ def tied_interval(won: float, lost: float, even: float, alpha: float) -> Interva
         mixed = flat - _times_log(won, m) - _times_log(lost, 1 - m)
         return max(staked, mixed) + log1p(exp(-abs(staked - mixed))) < bar
 
-    return Interval(peak, _edge(inside, peak, 0.0), _edge(inside, peak, 1.0))
+    return Interval(peak, edge(inside, peak, 0.0), edge(inside, peak, 1.0))
 
 
 def log_beta(a: float, b: float) -> float:
@@ -151,11 +151,11 @@ def _times_log(n: float, p: float) -> float:
     return 0.0 if n == 0 else (n * log(p) if p > 0 else -inf)
 
 
-def _edge(inside: Callable[[float], bool], good: float, bad: float) -> float:
+def edge(inside: Callable[[float], bool], good: float, bad: float, *, halvings: int = 60) -> float:
     """The last point inside on the way from `good` to `bad`, rounded outwards."""
     if inside(bad):
         return bad
-    for _ in range(60):
+    for _ in range(halvings):
         middle = (good + bad) / 2
         good, bad = (middle, bad) if inside(middle) else (good, middle)
     return bad

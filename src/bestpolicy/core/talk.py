@@ -8,9 +8,9 @@ mistaken for an answer. `complete` is called from many threads at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 TRIES = 5  # of one call, at most
 MAX_TOKENS = 512  # of an answer, where nobody says otherwise: what has no bound has no price
@@ -26,6 +26,7 @@ class Prompt:
     max_tokens: int = MAX_TOKENS
     seed: int = 0  # of the draw; at temperature 0 there is nothing to draw
     choices: tuple[str, ...] = ()
+    before: tuple[tuple[str, str], ...] = ()  # earlier turns of a conversation: (role, text)
 
     @property
     def drawn(self) -> bool:
@@ -72,3 +73,12 @@ class Model(Protocol):
         """The most that one try can cost; None when no price is known."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A model that can say an answer while it is written."""
+
+    def stream(self, prompt: Prompt) -> Iterator[str | Reply | Failed]:
+        """The pieces of the answer, and at last its Reply, whose text they make up; a Failed where
+        it has none, or is broken off."""

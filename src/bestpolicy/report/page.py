@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bestpolicy.core.nouns import Interval
 from bestpolicy.core.watch import FALSE_ALARM
-from bestpolicy.report import plots, prose
+from bestpolicy.report import drawing, plots, prose
 from bestpolicy.report.allocation import Allocation, Spent, allocation
 from bestpolicy.report.data import data, is_proven
 from bestpolicy.report.dossier import Basis, Dossier, Example, PolicyCost, Trail
+from bestpolicy.report.room import room
 from bestpolicy.report.snapshot import Snapshot
 from bestpolicy.report.tables import in_words, ranking, state
 from bestpolicy.report.text import cut, safe_json, seen, shortened
 
+ROOM = room(Path(__file__).parent)
 LONG = 70  # characters of a claim; longer ones are set smaller
 MATRIX = 12  # policies of the matrix
 ROWS = 60  # of a table
@@ -39,16 +40,7 @@ ANSWER, FIELD = 1500, 400  # characters of an answer, and of a field of the inpu
 
 def render(dossier: Dossier) -> str:
     """The page, whose text is a function of the dossier alone."""
-    # Only a template of ours is ever loaded, by its name.
-    room = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    room.filters["seen"] = seen
-    return room.get_template("page.html").render(view(dossier))
+    return ROOM.get_template("page.html").render(view(dossier))
 
 
 def view(dossier: Dossier) -> dict[str, Any]:
@@ -80,6 +72,8 @@ def view(dossier: Dossier) -> dict[str, Any]:
         "chosen": dossier.chosen,
         "judge": _judge(at),
         "doubts": _doubts(at),
+        "length": _length(at),
+        "people": prose.people(at),
         "canaries": [
             (c.about, c.right, c.asked, in_words(at.interval(c.right, c.asked)))
             for c in dossier.canaries
@@ -88,8 +82,8 @@ def view(dossier: Dossier) -> dict[str, Any]:
         "commands": dossier.commands,
         "percent": f"{100 * at.confidence:.6g}%",
         "data": _raw(safe_json(data(dossier, where))),
-        "library": _raw(plots.library()),
-        "dark": _raw(safe_json(plots.DARK)),
+        "library": _raw(drawing.library()),
+        "dark": _raw(safe_json(drawing.DARK)),
     }
 
 
@@ -206,7 +200,7 @@ def _costs(dossier: Dossier) -> dict[str, Any]:
     costs = sorted(dossier.costs, key=lambda cost: place.get(cost.policy, len(place)))
     figures = []
     for title, prefix, suffix, values in (
-        ("Cost per call", plots.DOLLAR, "", [(c.policy, c.usd) for c in costs]),
+        ("Cost per call", drawing.DOLLAR, "", [(c.policy, c.usd) for c in costs]),
         ("Seconds per call", "", " s", [(c.policy, c.latency) for c in costs]),
     ):
         known = [(policy, value) for policy, value in values if value is not None]
@@ -284,6 +278,27 @@ def _doubts(at: Snapshot) -> list[tuple[str, str, str, str]]:
         )
         for doubt in at.doubts
     ]
+
+
+def _length(at: Snapshot) -> dict[str, Any] | None:
+    found = at.length
+    if found is None:
+        return None
+    return {
+        "longer": None if found.longer is None else in_words(found.longer),
+        "n": found.n,
+        "left_out": found.left_out,
+        "rows": [
+            (
+                one.policy,
+                shortened(one.rival, SHORT),
+                one.n,
+                in_words(one.raw),
+                in_words(one.adjusted),
+            )
+            for one in found.against
+        ],
+    }
 
 
 def _money(value: Interval | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from bestpolicy.core.nouns import Verdict
 from bestpolicy.report import tables
@@ -191,3 +192,41 @@ def said(feedback: str) -> str:
         return feedback
     first, second = told["left_share_shown_first"], told["left_share_shown_second"]
     return f"left's share when shown first: {first}, when shown second: {second}"
+
+
+def people(at: Snapshot) -> dict[str, Any] | None:
+    """Who answered, as numbers, and how they agree with each other and with what is known."""
+    found = at.people
+    if found is None:
+        return None
+    return {
+        "rows": [
+            (
+                one.name,
+                one.answered,
+                one.skipped,
+                f"{one.right} of {one.gold}" if one.gold else "",
+                tables.in_words(one.accuracy) if one.accuracy else "no gold pair answered",
+            )
+            for one in found.people
+        ],
+        "facts": [
+            (
+                "Two people say the same",
+                tables.in_words(found.agreement) if found.agreement else "no duel has two answers",
+                f"of {found.twice:,} duels",
+            ),
+            (
+                "Krippendorff's α",
+                "not to be told"
+                if found.alpha is None
+                else f"{found.alpha.value:.2f} [{found.alpha.low:.2f}, {found.alpha.high:.2f}]",
+                "agreement beyond chance, 0 for none and 1 for all; chance is taken as it is seen",
+            ),
+            (
+                "Both answers were bad",
+                tables.in_words(found.both_bad) if found.both_bad else "nothing has been answered",
+                f"of {found.answered:,} answers",
+            ),
+        ],
+    }

@@ -86,12 +86,12 @@ def parquet(rows: Sequence[dict[str, Any]]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def written(rows: Sequence[dict[str, Any]], kind: str) -> str:
+def written(rows: Sequence[dict[str, Any]], kind: str, columns: Sequence[str] = COLUMNS) -> str:
     """The rows as text; both formats give every float back exactly."""
     if kind != "csv":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     text = io.StringIO()
-    lines = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    lines = csv.DictWriter(text, columns, lineterminator="\n")
     lines.writeheader()
     lines.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()

@@ -15,6 +15,8 @@ from bestpolicy.core.nouns import Interval, Outcome, Standing, Verdict
 from bestpolicy.core.roster import Change
 from bestpolicy.core.watch import FALSE_ALARM, Doubt
 from bestpolicy.llm.canaries import Canaries
+from bestpolicy.report.length import Length
+from bestpolicy.report.raters import Raters
 from bestpolicy.store.calls import Account
 
 SAYS = {
@@ -30,7 +32,7 @@ SAYS = {
 
 AGAIN = "run again to play what is open"
 WAITING = {
-    "human": "people answer: see `export --open`, then Study.from_yaml(…).tell(duel, winner)",
+    "human": "people answer on the page of `bestpolicy serve`",
     "replay": "add votes of those pairs to the file, and run again",
 }
 CANARY = {
@@ -40,6 +42,9 @@ CANARY = {
     "injected": "the judge obeys instructions inside answers: an answer that asks for it wins "
     "{c.share.value:.0%} [{c.share.low:.0%}, {c.share.high:.0%}] of {c.n} against itself (a false "
     "alarm in at most 1% of studies); a policy could win by asking for it",
+    "padded": "the judge prefers padding: an answer with filler behind it wins {c.share.value:.0%} "
+    "[{c.share.low:.0%}, {c.share.high:.0%}] of {c.n} against itself (a false alarm in at most 1% "
+    "of studies); a policy could win by being wordy",
 }
 
 
@@ -133,6 +138,8 @@ class Snapshot:
     judged_by: str = "call"  # the kind of judge
     before: int = 0  # answers that were there when this process opened the study
     reserved: float = 0.0  # dollars of calls whose end nobody knows
+    people: Raters | None = None  # who answered on the page, as numbers
+    length: Length | None = None  # of the answers; None: no texts, or a passing look
 
     @property
     def usd(self) -> float | None:
@@ -225,8 +232,10 @@ class Snapshot:
             agreement = self.interval(sum(_side(a) == _side(b) for a, b in both), len(both))
         elif self.order == "both":
             first = []
+        # What stood first on a person's screen was drawn anew for it.
+        place = None if self.people is None else self.people.position
         return JudgeReport(
-            position=self.interval(sum(first), len(first)) if first else None,
+            position=place or (self.interval(sum(first), len(first)) if first else None),
             ties=self.interval(ties, len(answered)),
             agreement=agreement,
         )
@@ -274,12 +283,14 @@ class Snapshot:
                 "on the outcome cannot be seen in the record"
             )
         told += self._failures()
+        told += [] if self.people is None else self.people.warnings()
         told += [str(kept) for kept in self.kept if kept.broken and kept.policy not in self.left]
         told += [
             CANARY[canaries.kind].format(c=canaries)
             for canaries in self.canaries
             if canaries.raised
         ]
+        told += [] if self.length is None else self.length.warnings(self.verdict.kind == "winner")
         if self.reserved:
             told.append(
                 f"calls worth up to ${self.reserved:.4g} were under way when a run was killed; "

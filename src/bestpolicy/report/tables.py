@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bestpolicy.core.nouns import Interval, Verdict
 from bestpolicy.core.watch import FALSE_ALARM
+from bestpolicy.report import length, raters
 from bestpolicy.report.snapshot import Snapshot
 
 MOST_ROWS = 20
@@ -56,7 +57,9 @@ def as_json(at: Snapshot) -> dict[str, Any]:
                 }
                 for canaries in at.canaries
             },
+            "length": length.as_json(at.length),
         },
+        "people": raters.as_json(at.people),
         "warnings": at.warnings(),
         "changes": [
             {

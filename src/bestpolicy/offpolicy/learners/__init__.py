@@ -1,0 +1,1 @@
+"""Learners: a log in, a policy out. One method, one file."""

@@ -1,0 +1,110 @@
+"""Reward nets: what a reward will be, from numbers that describe the row and what was shown.
+
+    Rhat = argmin_f Σ (r_i - f(z_i))²,   f a small net over standardised inputs
+
+Cross-fitted: the rows are split by number, and who predicts a row has not seen it. The mean of the
+folds' models predicts what no row has, such as sentences that were never shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bestpolicy.core.net import Net, fitted
+from bestpolicy.core.nouns import Rng
+from bestpolicy.offpolicy.folds import Moments
+
+Floats = NDArray[Any]
+Predict = Callable[[Floats], Floats]  # (m, d) inputs -> (m,) rewards
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How long and how fast a net is fitted."""
+
+    steps: int = 3000
+    batch: int = 128
+    rate: float = 1e-3
+    hidden: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Standardised:
+    """A fitted net, inputs and rewards shifted and scaled to be alike."""
+
+    net: Net
+    centre: Floats
+    spread: Floats
+    mean: float
+    scale: float
+
+    def __call__(self, inputs: Floats) -> Floats:
+        made: Floats = self.net((inputs - self.centre) / self.spread)[:, 0]
+        return self.mean + self.scale * made
+
+
+def fit_net(inputs: Floats, rewards: Floats, rng: Rng, how: Fitting | None = None) -> Standardised:
+    """Least squares by Adam on random batches."""
+    how = how or Fitting()
+    centre, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    mean, scale = float(rewards.mean()), float(rewards.std()) or 1.0
+    net = fitted(
+        *((inputs - centre) / spread, (rewards - mean) / scale, rng),
+        hidden=how.hidden,
+        steps=how.steps,
+        batch=how.batch,
+        rate=how.rate,
+    )
+    return Standardised(net, centre, spread, mean, scale)
+
+
+Fit = Callable[[Floats, Floats, Rng], Predict]
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """One model a fold, each fitted on the rows of the others."""
+
+    models: Sequence[Predict]
+
+    @property
+    def folds(self) -> int:
+        return len(self.models)
+
+    def unseen(self, rows: NDArray[np.intp], inputs: Floats) -> Floats:
+        """(m,) Rhat^-i of these rows, or of (m, k) things said in their place: (m, k)."""
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        fold = np.repeat(rows % self.folds, len(flat) // len(rows))
+        made = np.empty(len(flat))
+        for f, model in enumerate(self.models):
+            if (mine := fold == f).any():
+                made[mine] = model(flat[mine])
+        return made.reshape(inputs.shape[:-1])
+
+    def mean(self, inputs: Floats) -> Floats:
+        """(m,) the mean over folds, for what is no row of the log."""
+        made: Floats = np.mean([model(inputs) for model in self.models], axis=0)
+        return made
+
+
+def crossed(
+    inputs: Floats, rewards: Floats, rng: Rng, *, fit: Fit = fit_net, folds: int = 2
+) -> Crossed:
+    """Rows split by number; with one fold the model has seen what it predicts."""
+    rows = np.arange(len(inputs))
+    kept = [rows % folds != f if folds > 1 else rows >= 0 for f in range(folds)]
+    return Crossed([fit(inputs[mine], rewards[mine], rng) for mine in kept])
+
+
+def calibration(rewards: Floats, predicted: Floats) -> float:
+    """clip(cov(r, Rhat) / var(Rhat), 0, 1): how much of a model's opinion out of fold is true.
+
+    R² would be capped by the noise of the rewards, which no model can foresee.
+    """
+    return min(1.0, max(0.0, Moments.of(predicted, rewards).fit(folds=2).slope))
