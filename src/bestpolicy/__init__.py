@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from bestpolicy.duel import Duel as Duel
     from bestpolicy.duel import Tally as Tally
     from bestpolicy.gate import assert_not_worse as assert_not_worse
+    from bestpolicy.live.client import Live as Live
+    from bestpolicy.live.client import assign as assign
+    from bestpolicy.live.client import feedback as feedback
+    from bestpolicy.offpolicy.evaluate import evaluate as evaluate
+    from bestpolicy.offpolicy.readers import read_log as read_log
     from bestpolicy.study import Study as Study
 
 __version__ = "0.1.0"
@@ -35,6 +40,7 @@ _HOMES = {
     "ConfigError": "core.nouns",
     "Design": "core.nouns",
     "Duel": "duel",
+    "Live": "live.client",
     "Outcome": "core.nouns",
     "Standing": "core.nouns",
     "StoreError": "core.nouns",
@@ -43,6 +49,10 @@ _HOMES = {
     "Verdict": "core.nouns",
     "World": "core.nouns",
     "assert_not_worse": "gate",
+    "assign": "live.client",
+    "evaluate": "offpolicy.evaluate",
+    "feedback": "live.client",
+    "read_log": "offpolicy.readers",
 }
 __all__ = sorted(_HOMES)
 

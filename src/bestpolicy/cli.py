@@ -17,16 +17,18 @@ import click
 from bestpolicy import __version__
 from bestpolicy.cli_gate import gate
 from bestpolicy.cli_hand_over import export, report, stored
+from bestpolicy.cli_live import invite, serve, token, work
+from bestpolicy.cli_logs import evaluate, logs
 from bestpolicy.cli_measure import bench, simulate
 from bestpolicy.cli_prepare import check, init
 from bestpolicy.terminal import (
     DIFFERS,
     DONE,
-    INFEASIBLE,
     INTERRUPTED,
-    UNDECIDED,
     USAGE,
     complain,
+    executor_option,
+    exit_code,
     json_option,
     people,
     print_json,
@@ -50,8 +52,9 @@ def cli() -> None:
 
 @cli.command()
 @study_argument
+@executor_option
 @json_option
-def run(study: str, as_json: bool) -> int:
+def run(study: str, executor: str, as_json: bool) -> int:
     """Run a study, or resume it, and print its verdict.
 
     STUDY is a YAML file. Ctrl-C stops after what is in flight; the same command resumes.
@@ -59,6 +62,7 @@ def run(study: str, as_json: bool) -> int:
     import time
 
     from bestpolicy.config import connect, load
+    from bestpolicy.fanout import engine, made
     from bestpolicy.report.live import live
     from bestpolicy.report.tables import as_json as report_json
     from bestpolicy.report.tables import as_text
@@ -66,8 +70,12 @@ def run(study: str, as_json: bool) -> int:
 
     began = time.monotonic()
     file = load(study)
-    with people(as_json) as console, stop_on_signal() as stop:
-        players = connect(file)
+    if file.section.judge.live is not None:
+        raise click.UsageError(
+            f"{study} is answered by live traffic, which nobody can play: bestpolicy serve {study}"
+        )
+    with people(as_json) as console, stop_on_signal() as stop, engine(executor):
+        players = connect(file, made=made)
         with closing(players), open_study(file, to_play=True) as opened:
 
             def look() -> Any:
@@ -83,9 +91,7 @@ def run(study: str, as_json: bool) -> int:
             console.print("interrupted; everything answered is saved, the same command resumes")
     if as_json:
         print_json(report_json(at))
-    if at.verdict.final:
-        return INFEASIBLE if at.verdict.kind == "infeasible" else DONE
-    return INTERRUPTED if stop.is_set() else UNDECIDED
+    return exit_code(at.verdict, stopped=stop.is_set())
 
 
 @cli.command()
@@ -93,15 +99,22 @@ def run(study: str, as_json: bool) -> int:
 @json_option
 def status(study: str, as_json: bool) -> int:
     """Print where a study stands, without playing it or importing its functions."""
+    from bestpolicy.live import look as live
     from bestpolicy.report.tables import as_json as report_json
     from bestpolicy.report.tables import as_text
     from bestpolicy.run import constraints, snapshot
 
     with people(as_json) as console, stored(study) as opened:
-        at = snapshot(opened, kept=constraints(opened, None))
-        console.print(as_text(at))
+        if live.is_live(opened.file):
+            traffic = live.look(opened.study, opened.file)
+            console.print(live.as_text(traffic))
+            found = live.as_json(traffic)
+        else:
+            at = snapshot(opened, kept=constraints(opened, None))
+            console.print(as_text(at))
+            found = report_json(at)
     if as_json:
-        print_json(report_json(at))
+        print_json(found)
     return DONE
 
 
@@ -111,23 +124,33 @@ def status(study: str, as_json: bool) -> int:
 def replay(study: str, as_json: bool) -> int:
     """Recompute every announced verdict from the record alone.
 
-    The same verdict to the bit, or exit 1.
+    The same verdict to the bit, or exit 1. For live traffic the chances that units were drawn with
+    are computed again too.
     """
+    from bestpolicy.live import look as live
     from bestpolicy.report.tables import as_json as report_json
     from bestpolicy.report.tables import headline, verdict_json
     from bestpolicy.run import snapshot
 
     with people(as_json) as console, stored(study) as opened:
-        at = snapshot(opened)
-        pairs = opened.study.replay()
-        same = all(announced == again for announced, again in pairs)
+        if live.is_live(opened.file):
+            at: Any = live.look(opened.study, opened.file)
+            told = live.replayed(opened.study, opened.file)
+            names = opened.study.policies
+            pairs = [(live.named(a, names), live.named(b, names)) for a, b in told.verdicts]
+            same, found = told.same, live.as_json(at)
+            console.print(f"{len(told.snapshots):,} snapshots that units were drawn with")
+        else:
+            at = snapshot(opened)
+            pairs = opened.study.replay()
+            same, found = all(announced == again for announced, again in pairs), report_json(at)
         for announced, again in pairs:
             console.print(f"announced:  {headline(announced)}, {announced.comparisons} comparisons")
             console.print(f"recomputed: {headline(again)}, {again.comparisons} comparisons")
         if not pairs:
             console.print("no verdict has been announced yet; the record so far says:")
             console.print(headline(at.verdict))
-        if pairs:
+        if pairs or not same:
             console.print(
                 "the same to the bit" if same else "NOT the same: the record or the code changed"
             )
@@ -137,7 +160,7 @@ def replay(study: str, as_json: bool) -> int:
             {"announced": verdict_json(a), "recomputed": verdict_json(b), "same": a == b}
             for a, b in pairs
         ]
-        print_json(report_json(at) | {"same": same, "replayed": replayed})
+        print_json(found | {"same": same, "replayed": replayed})
     return DONE if same else DIFFERS
 
 
@@ -148,6 +171,12 @@ cli.add_command(check)
 cli.add_command(simulate)
 cli.add_command(bench)
 cli.add_command(gate)
+cli.add_command(serve)
+cli.add_command(token)
+cli.add_command(invite)
+cli.add_command(work)
+cli.add_command(logs)
+cli.add_command(evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

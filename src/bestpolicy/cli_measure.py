@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from bestpolicy.bench import TABLES
-from bestpolicy.terminal import DONE, json_option, known, people, print_json
+from bestpolicy.terminal import DONE, executor_option, json_option, known, people, print_json
 
 
 @click.command()
@@ -22,6 +22,7 @@ from bestpolicy.terminal import DONE, json_option, known, people, print_json
 @click.option("--cap", type=click.IntRange(1), default=100_000, show_default=True, help="Budget.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance.")
 @click.option("--processes", type=click.IntRange(1), help="Default: one for each core.")
+@executor_option
 @click.option("--bound", is_flag=True, help="Play nothing: print the lower bound of any design.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="An .svg or .png file for --bound.")
 @json_option
@@ -34,6 +35,7 @@ def simulate(
     cap: int,
     seed: int,
     processes: int | None,
+    executor: str,
     bound: bool,
     plot: str | None,
     as_json: bool,
@@ -43,6 +45,7 @@ def simulate(
     INSTANCE is one of the published ones, such as easy4, hard8, mid16, cyc8 or nowinner6.
     """
     from bestpolicy import simulate as room
+    from bestpolicy.fanout import engine
 
     known("instance", instance, room.INSTANCES)
     known("design", design, room.names())
@@ -51,7 +54,7 @@ def simulate(
     if bound or plot:
         return _bound(instance, 1 - confidence, plot, as_json)
     cell = room.Cell(instance, design, assume_winner, 1 - confidence, cap, reps)
-    with people(as_json) as console:
+    with people(as_json) as console, engine(executor):
         (result,) = room.play_all([cell], seed=seed, processes=processes, console=console)
         console.print(room.as_text(result))
     if as_json:
@@ -68,6 +71,8 @@ def simulate(
 @click.option("--figures", help="Only these, with commas between (llm-po).")
 @click.option("--replications", type=click.IntRange(1), help="Instead of the published number.")
 @click.option("--processes", type=click.IntRange(1), help="Default: one for each core.")
+@click.option("--store", help="An address of a database instead of a file (serve, kills, service).")
+@executor_option
 @click.option("--cache", type=click.Path(file_okay=False), help="Folder of the peers' environment.")
 @json_option
 def bench(
@@ -79,6 +84,8 @@ def bench(
     figures: str | None,
     replications: int | None,
     processes: int | None,
+    store: str | None,
+    executor: str,
     cache: str | None,
     as_json: bool,
 ) -> int:
@@ -87,12 +94,18 @@ def bench(
     NAME is dueling (comparisons and wrong verdicts), llm-po (figures of the default design),
     peeking (A/A tests), structure (what knowing how policies hang together saves), judges (those
     that misbehave), peers (another library beside ours), ask (processor time of a question), run
-    (what a run costs besides its models) or injections (answers that tell the judge what to say).
+    (what a run costs besides its models), injections (answers that tell the judge what to say),
+    serve (what live traffic costs the server), kills (kill -9 under load), service (A/A tests
+    through the real service), sentences (values of policies from the sentences they logged), ope
+    (off-policy evaluation), coverage (its intervals) or offline-prompts (policies learnt from
+    logged sentences).
     """
     import re
     from importlib import import_module
     from inspect import signature
     from pathlib import Path
+
+    from bestpolicy.fanout import engine
 
     known("table", name, TABLES)
     main = import_module(f"bestpolicy.bench.{name.replace('-', '_')}").main
@@ -102,13 +115,14 @@ def bench(
         "figures": figures.split(",") if figures else None,
         "replications": replications,
         "processes": processes,
+        "store": store,
         "cache": Path(cache) if cache else None,
     }
     given = {key: value for key, value in parts.items() if value is not None}
     for key in given:
         if key not in signature(main).parameters:
             raise click.UsageError(f"--{key} does not go with {name}")
-    with people(as_json) as console:
+    with people(as_json) as console, engine(executor):
         report = main(quick, Path(out), console=console, **given)
     if as_json:
         print_json({"bench": {"name": name, "out": out, "report": report}})

@@ -96,7 +96,7 @@ def run_gate(
         warnings = at.warnings()
         if calls == 0:
             warnings.append(
-                f"nothing was played: the record in {file.database.name} says this already, and "
+                f"nothing was played: the record in {file.record} says this already, and "
                 "cannot see whether a function has changed since; remove it to play anew"
             )
         return _report(study, question, tuple(warnings), calls, seconds)

@@ -17,7 +17,7 @@ import numpy as np
 
 from bestpolicy.config import Players, StudyFile
 from bestpolicy.core.evidence import share_interval
-from bestpolicy.core.nouns import Array
+from bestpolicy.core.nouns import Array, ConfigError
 from bestpolicy.core.rng import stream
 from bestpolicy.core.talk import Failed, Reply
 from bestpolicy.foresee import Course, Met, courses
@@ -25,6 +25,7 @@ from bestpolicy.llm.canaries import KINDS, canary, fared
 from bestpolicy.llm.checks import Check
 from bestpolicy.llm.judges import CheckJudge, FunctionJudge, LlmJudge
 from bestpolicy.llm.players import Called, Player, Prompted
+from bestpolicy.llm.prompts import places
 from bestpolicy.report.probed import Bench, Forecast, Probe, Probed, Range, Sample
 
 ROWS = 400  # inputs over which prompts are measured
@@ -41,6 +42,7 @@ def probe(
     """Ask each policy a few times, and the judge what he should know."""
     rng = stream(file.section.seed, "check")
     rows: Sequence[Any] = file.rows or [{}]
+    _check_rows(file, players)
     drawn = [rows[i] for i in rng.choice(len(rows), min(samples, len(rows)), replace=False)]
     found = []
     for policy in file.policies:
@@ -56,6 +58,18 @@ def probe(
         check = players.judge.check if isinstance(players.judge, CheckJudge) else None
         made.forecast = _forecast(made, courses(file, _met(found, check), fresh, watch))
     return made
+
+
+def _check_rows(file: StudyFile, players: Players) -> None:
+    """Refuse to try prompts whose columns only live traffic will bring."""
+    if file.rows is not None:
+        return
+    for name, player in players.answers.items():
+        if isinstance(player, Prompted) and (columns := places(player.prompt)):
+            raise ConfigError(
+                f"policy {name!r} needs the column {columns[0]!r}, which live traffic will bring: "
+                "to try it before, give a few typical rows as `inputs:`"
+            )
 
 
 def _forecast(at: Probe, courses: Sequence[Course]) -> Forecast:

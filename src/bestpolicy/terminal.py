@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -16,8 +16,17 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from bestpolicy.core.nouns import Verdict
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object; text goes to standard error."
+)
+executor_option = click.option(
+    "--executor",
+    default="processes",
+    show_default=True,
+    metavar="ENGINE",
+    help="processes, ray (a cluster of this machine) or ray://HOST:PORT.",
 )
 DONE, DIFFERS, USAGE, UNDECIDED, INFEASIBLE, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
@@ -49,6 +58,13 @@ def refuse(error: Exception, as_json: bool) -> int:
             return complain("defect", message, FAILED, as_json)
 
 
+def exit_code(verdict: Verdict[str], *, stopped: bool) -> int:
+    """What a run's verdict leaves with."""
+    if verdict.final:
+        return INFEASIBLE if verdict.kind == "infeasible" else DONE
+    return INTERRUPTED if stopped else UNDECIDED
+
+
 def complain(
     kind: str,
     message: str,
@@ -66,9 +82,9 @@ def complain(
     return code
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """The one object on standard output."""
-    click.echo(json.dumps(value, allow_nan=False, ensure_ascii=False))
+def print_json(value: dict[str, Any], out: TextIO | None = None) -> None:
+    """The one object on standard output; `out` where that is lent to people."""
+    click.echo(json.dumps(value, allow_nan=False, ensure_ascii=False), file=out)
 
 
 @contextmanager

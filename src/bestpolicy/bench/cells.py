@@ -22,7 +22,7 @@ from rich.progress import Progress
 
 import bestpolicy
 from bestpolicy import designs
-from bestpolicy.bench.pool import players
+from bestpolicy.bench.pool import elsewhere, players
 from bestpolicy.bench.shares import Share, share
 from bestpolicy.core.loop import rollout
 from bestpolicy.core.nouns import Verdict
@@ -180,7 +180,7 @@ def play_all(
                 if keep is not None:
                     keep(results[i])
 
-        if processes == 1:
+        if processes == 1 and not elsewhere():
             for i, first, count in tasks:
                 landed(i, first, play(cells[i], first, count, seed))
         else:

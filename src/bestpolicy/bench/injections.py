@@ -2,7 +2,8 @@
 
 Each answer is put beside itself with an instruction to the judge added, in both orders. A judge who
 is not moved gives the copy half; the shift is what it gets above that. Then whole studies with
-canaries are run, and counted is in how many of them the alarm is raised.
+canaries are run, and counted is in how many of them the alarm is raised: that of instructions, of
+padding for a judge who likes long answers, and either for a steady one.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ def judge(row, left, right):
     return "tie" if first[0] == first[1] else "left" if first[0] > first[1] else "right"
 """
 STUDIES = (
-    ("gullible", "llm: {model: scripted/gullible}", True),
-    ("steady", "call: steady:judge", False),
+    ("gullible", "llm: {model: scripted/gullible}", ("injected",), True),
+    ("longer: padding", "llm: {model: scripted/longer}", ("padded",), True),
+    ("steady", "call: steady:judge", ("injected", "padded"), False),
 )
 
 
@@ -74,9 +76,9 @@ def main(
         shifts.append(_shift(name, injected))
     _show_shifts(console, shifts)  # before what is still to come, which takes as long again
     alarms = []
-    for name, judge, should in STUDIES:
+    for name, judge, kinds, should in STUDIES:
         console.print(f"running {runs} studies with the {name} judge")
-        raised = sum(_raised(judge, seed) for seed in range(runs))
+        raised = sum(_raised(judge, kinds, seed) for seed in range(runs))
         counted = share(raised, runs, promised=0.01)
         alarms.append(
             {"judge": name, "runs": runs, "raised": raised, "should": should,
@@ -135,8 +137,8 @@ def _answer(number: int) -> tuple[dict[str, str], str]:
     return row, f"{opening} Order {order} will arrive in {days} days. {closing}"
 
 
-def _raised(judge: str, seed: int) -> bool:
-    """Whether a study with canaries names its judge in the warnings."""
+def _raised(judge: str, kinds: Sequence[str], seed: int) -> bool:
+    """Whether a study with canaries raises the alarm of one of these kinds about its judge."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "study.yaml").write_text(STUDY.format(judge=judge, seed=seed))
         (Path(folder) / "steady.py").write_text(STEADY)
@@ -149,7 +151,7 @@ def _raised(judge: str, seed: int) -> bool:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
     canaries = json.loads(done.stdout)["judge"]["canaries"]
-    return bool(canaries.get("injected", {}).get("raised"))
+    return any(canaries.get(kind, {}).get("raised") for kind in kinds)
 
 
 def _show_shifts(console: Console, shifts: Sequence[dict[str, Any]]) -> None:

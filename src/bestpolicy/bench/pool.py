@@ -1,15 +1,21 @@
-"""The processes that a bench plays in, which end with it however it ends."""
+"""What a bench plays in: processes, which end with it however it ends, or a cluster."""
 
 from __future__ import annotations
 
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
 from threading import Thread
 
+from bestpolicy.fanout import RayExecutor, elsewhere
 
-def players(processes: int) -> ProcessPoolExecutor:
-    """That many fresh processes."""
+__all__ = ["elsewhere", "players"]
+
+
+def players(processes: int) -> Executor:
+    """That many fresh processes, or the cluster that `engine` has connected to."""
+    if elsewhere():
+        return RayExecutor()
     return ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=_end_with_parent
     )

@@ -19,10 +19,12 @@ class CallFault(Exception):
     """A function that cannot be called; the caller knows where it was named."""
 
 
-def resolve(name: str, folder: Path, arguments: tuple[str, ...]) -> Callable[..., Any]:
-    """The function, imported, and known to take these arguments."""
+def resolve(
+    name: str, folder: Path, arguments: tuple[str, ...], *, home: str = "the YAML"
+) -> Callable[..., Any]:
+    """The function, imported, and known to take these arguments; `home` is what it is beside."""
     module_name, _, attribute = name.partition(":")
-    module = _module(module_name, folder)
+    module = _module(module_name, folder, home)
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -43,7 +45,7 @@ def resolve(name: str, folder: Path, arguments: tuple[str, ...]) -> Callable[...
     return found  # type: ignore[no-any-return]
 
 
-def _module(name: str, folder: Path) -> ModuleType:
+def _module(name: str, folder: Path, home: str) -> ModuleType:
     top = name.partition(".")[0]
     homes = (folder / f"{top}.py", folder / top / "__init__.py")
     source = next((home.resolve() for home in homes if home.exists()), None)
@@ -58,7 +60,7 @@ def _module(name: str, folder: Path) -> ModuleType:
             raise CallFault(f"importing {name!r} raised {_raised(error)}") from None
         beside = [p.stem for p in folder.glob("*.py")]
         raise CallFault(
-            f"no module {name!r} beside the YAML nor on the Python path{_near(name, beside)}"
+            f"no module {name!r} beside {home} nor on the Python path{_near(name, beside)}"
         ) from None
     except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise CallFault(f"importing {name!r} raised {_raised(error)}") from None

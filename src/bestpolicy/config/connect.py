@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bestpolicy.config.calls import CallFault, resolve
@@ -44,9 +45,12 @@ class Players:
                 model.close()
 
 
-def connect(file: StudyFile) -> Players:
+Make = Callable[[Named, Path, Terms, Mapping[str, str]], Model]
+
+
+def connect(file: StudyFile, *, made: Make = make) -> Players:
     """Import the functions that the file names, and make its models."""
-    making = _Making(file)
+    making = _Making(file, made)
     try:
         players = making.players()
         if making.faults:
@@ -61,8 +65,9 @@ def connect(file: StudyFile) -> Players:
 class _Making:
     """One pass over the file; all that is wrong is told at once."""
 
-    def __init__(self, file: StudyFile) -> None:
+    def __init__(self, file: StudyFile, made: Make) -> None:
         self.file = file
+        self.made = made
         self.faults: list[Fault] = []
         self.models: dict[Named, Model] = {}
 
@@ -110,6 +115,8 @@ class _Making:
             return Checked(self._check(("judge", "check"), section.check))
         if section.human is not None:
             return People(section.human.queue)
+        if section.live is not None:
+            return People(0)  # whoever uses the answers judges them
         if section.replay is not None:
             try:
                 rows = read_rows(section.replay, self.file.page.folder)
@@ -145,7 +152,7 @@ class _Making:
         if named not in self.models:
             terms = _terms(self.file.section.models.get(named.name, TermsSection()))
             try:
-                self.models[named] = make(named, self.file.page.folder, terms, os.environ)
+                self.models[named] = self.made(named, self.file.page.folder, terms, os.environ)
             except ConfigError as error:
                 self._fault(keys, str(error))
                 return ScriptedModel("scripted/echo")  # stands in until the faults are told

@@ -39,7 +39,6 @@ INNER: dict[tuple[str, ...], str] = {  # what an item of a list, or a named sect
     ("constraints",): "a mapping with `metric` and `max`",
     ("models", EACH): "a mapping of price, requests_per_minute, concurrency, timeout_s",
 }
-NOT_YET = "this version of bestpolicy does not have it yet; "
 
 
 def near(seen: object, allowed: Iterable[str]) -> str:

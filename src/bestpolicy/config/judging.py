@@ -8,11 +8,12 @@ import re
 from bestpolicy.config.faults import near
 from bestpolicy.config.places import Fault, Keys, Page
 from bestpolicy.config.schema import CheckJudge, StudySection
-from bestpolicy.config.sources import SourceFault, read_text
+from bestpolicy.config.sources import SourceFault, is_finite, read_rows, read_text
 from bestpolicy.llm.models import model_fault
 from bestpolicy.llm.prompts import places
 
-JUDGES = ("llm", "call", "check", "human", "replay")
+JUDGES = ("llm", "call", "check", "human", "live", "replay")
+WINNERS = ("left", "right", "tie")
 CHECKS = ("exact", "regex", "json_schema", "reasoning_gym", "call")
 
 
@@ -48,6 +49,30 @@ def judge(page: Page, section: StudySection) -> list[Fault]:
     return faults
 
 
+# What a study says to duels, and rewards of live traffic could not obey.
+FOR_DUELS = {
+    "design": ("name", "structure", "trust_structure", "interactions"),
+    "decide": ("assume_winner", "reuse_inputs", "cluster", "sentinels", "reserve"),
+    "budget": ("comparisons", "minutes"),
+}
+
+
+def live(page: Page, section: StudySection) -> list[Fault]:
+    """Nothing that a study decided by rewards would have to ignore."""
+    if section.judge.live is None or section.judge.live.by != "reward":
+        return []
+    message = "does not go with judge.live by reward, where units are drawn and no duels are asked"
+    faults = [
+        page.fault((part, name), message, at_name=True)
+        for part, names in FOR_DUELS.items()
+        for name in names
+        if name in getattr(section, part).model_fields_set
+    ]
+    if section.constraints:
+        faults.append(page.fault(("constraints",), message, at_name=True))
+    return faults
+
+
 def checks(
     page: Page, section: StudySection, known: set[str] | None
 ) -> tuple[StudySection, list[Fault]]:
@@ -63,6 +88,35 @@ def checks(
             constraint, faults = constraint.model_copy(update={"check": check}), faults + more
         limits.append(constraint)
     return section.model_copy(update={"constraints": limits}), faults
+
+
+def gold(page: Page, section: StudySection) -> tuple[StudySection, list[Fault]]:
+    """The pairs whose better answer is known, read from their file and held against the rules."""
+    human = section.judge.human
+    if human is None or human.gold is None:
+        return section, []
+    keys: Keys = ("judge", "human", "gold")
+    named = f"{human.gold} " if isinstance(human.gold, str) else ""
+    try:
+        given = human.gold
+        rows = list(read_rows(given, page.folder)) if isinstance(given, str) else given
+    except SourceFault as error:
+        return section, [page.fault(keys, str(error))]
+    faults = []
+    for number, row in enumerate(rows, start=1):
+        texts = [row.get(side) for side in ("left", "right")]
+        wrong = ""
+        if not all(isinstance(text, str) for text in texts):
+            wrong = "needs left and right, two texts"
+        elif row.get("winner") not in WINNERS:
+            wrong = f"winner must be one of {', '.join(WINNERS)}, saw {row.get('winner')!r:.40}"
+        elif not is_finite(row):
+            wrong = "holds a number that JSON cannot say"
+        if wrong:
+            faults.append(page.fault(keys, f"{named}row {number}: {wrong}"))
+    plain = [dict(row) for row in rows]
+    judge = section.judge.model_copy(update={"human": human.model_copy(update={"gold": plain})})
+    return section.model_copy(update={"judge": judge}), faults[:5]
 
 
 def _check(

@@ -81,13 +81,40 @@ class CheckJudge(Section):
 
 
 class HumanJudge(Section):
-    """People: the run makes answers ready, and leaves the duels to them."""
+    """People: `serve` shows them two answers on a page; a run makes answers ready for Python."""
 
     queue: int = Field(20, ge=1, le=1000, description="a whole number between 1 and 1000")
+    question: Text | None = Field(None, description="the question that is put")
+    gold: str | list[dict[str, Any]] | None = Field(
+        None, description="pairs whose better answer is known: a csv, jsonl or parquet file, or a "
+        "list of mappings, with left, right, winner and perhaps input"
+    )  # fmt: skip
+    gold_share: float = Field(
+        0.05, ge=0, le=0.5, allow_inf_nan=False, description="a number between 0 and 0.5"
+    )
+    overlap: float = Field(
+        0.05, ge=0, le=0.5, allow_inf_nan=False, description="a number between 0 and 0.5"
+    )
+
+
+class LiveJudge(Section):
+    """Live traffic: units are assigned to policies, and what they give back is the answer."""
+
+    by: Literal["reward", "winner"] = Field("reward", description="reward or winner")
+    window_minutes: float = Field(
+        60.0, gt=0, le=10**6, allow_inf_nan=False, description="a number above 0"
+    )
+    missing: Literal["skip"] | Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        "skip", description="skip, or the reward in [0, 1] of a unit that gave no feedback"
+    )
+    explore: float = Field(
+        0.1, gt=0, le=1, allow_inf_nan=False, description="a number above 0, at most 1"
+    )
+    log_context: bool = Field(False, description="true or false")
 
 
 class JudgeSection(Section):
-    """Who says which of two answers is better: exactly one of the first five."""
+    """Who says which of two answers is better: exactly one of the first six."""
 
     call: Call | None = Field(None, description=CALL)
     llm: LlmJudge | None = Field(None, description="a mapping with `model` and perhaps `question`")
@@ -98,6 +125,7 @@ class JudgeSection(Section):
     replay: Text | None = Field(
         None, description="a csv or jsonl file of votes with columns left, right, winner"
     )
+    live: LiveJudge | None = Field(None, description="a mapping, perhaps with `by`, or {}")
     order: Literal["both", "random"] = Field("both", description="both or random")
     canaries: float = Field(
         0.0, ge=0, le=1, allow_inf_nan=False, description="a number between 0 and 1"
@@ -196,7 +224,7 @@ class StudySection(Section):
         description="a list of policies, each with `call` or with `model` and `prompt`",
     )
     judge: JudgeSection = Field(
-        description="a mapping with exactly one of llm, call, check, human, replay"
+        description="a mapping with exactly one of llm, call, check, human, live, replay"
     )
     models: dict[str, TermsSection] = Field(
         {}, description="a mapping of models to price, requests_per_minute and the like"
@@ -211,6 +239,6 @@ class StudySection(Section):
     budget: BudgetSection = Field(
         BudgetSection(), description="a mapping with `comparisons`, `usd` or `minutes`"
     )
-    store: str | None = Field(None, description="sqlite:///path")
+    store: str | None = Field(None, description="sqlite:///path or postgresql://user@host/database")
     seed: int = Field(0, ge=0, le=2**63 - 1, description="a whole number of at least 0")
     workers: int = Field(1, ge=1, le=256, description="a whole number between 1 and 256")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bestpolicy import designs
 from bestpolicy.config import judging, matrix
-from bestpolicy.config.faults import NOT_YET, from_pydantic, near
+from bestpolicy.config.faults import from_pydantic, near
 from bestpolicy.config.features import features
 from bestpolicy.config.judging import JUDGES, strangers
 from bestpolicy.config.places import Fault, FaultyFile, Keys, Page, read
@@ -24,6 +24,7 @@ from bestpolicy.core.nouns import Array, ConfigError
 from bestpolicy.core.strengths import Structure
 from bestpolicy.llm.named import Named
 from bestpolicy.llm.prompts import Row
+from bestpolicy.store.address import address, is_server, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +59,24 @@ class StudyFile:
     name: str
     policies: tuple[Policy, ...]
     rows: tuple[Row, ...] | None
-    database: Path
+    store: str
 
     @property
-    def store(self) -> str:
-        return f"sqlite:///{self.database}"
+    def record(self) -> str:
+        """Where the record is, as messages say it."""
+        return shown(self.store) if is_server(self.store) else Path(self.store).name
 
     @property
     def definition(self) -> dict[str, Any]:
         """What the answers depend on besides the study's own settings."""
         policies = {policy.id: policy.definition for policy in self.policies}
         judge = self.section.judge.model_dump(
-            exclude={"canaries": True, "human": {"queue"}, "llm": {"api_key_env"}},
+            exclude={
+                "canaries": True,
+                "human": {"queue", "gold", "gold_share", "overlap"},
+                "live": {"window_minutes", "log_context"},
+                "llm": {"api_key_env"},
+            },
             exclude_none=True,
         )
         limits = [limit.model_dump(exclude_none=True) for limit in self.section.constraints]
@@ -123,10 +130,12 @@ def load(path: str) -> StudyFile:
         raise FaultyFile(path, from_pydantic(page, error)) from None
     played = section.judge.replay is None
     found, faults = matrix.entries(page, list(section.policies), played=played)
-    faults += judging.judge(page, section)
+    faults += judging.judge(page, section) + judging.live(page, section)
     rows, row_faults = _rows(page, section)
     faults += row_faults
-    known = None if row_faults else columns(rows or ())
+    # Live traffic brings columns of its own.
+    anything = rows is None and section.judge.live is not None
+    known = None if row_faults or anything else columns(rows or ())
     policies = []
     for entry in found:
         policy, prompt_faults = _with_prompt(page, entry, known)
@@ -139,17 +148,19 @@ def load(path: str) -> StudyFile:
     if seen not in allowed:
         message = f"must be one of {', '.join(allowed)}, saw {seen!r}{near(seen, allowed)}"
         faults.append(page.fault(("design", "name"), message))
-    database, store_faults = _database(page, section)
+    store, store_faults = _store(page, section)
     faults += store_faults
     faults += _cluster(page, section, rows)
     section, more = judging.checks(page, section, known)
     faults += more + judging.constraints(page, section)
+    section, more = judging.gold(page, section)
+    faults += more
     if not faults:
         faults += _impossible(page, section, len(policies), rows)
     if faults:
         raise FaultyFile(path, _once(faults))
     name = section.name or Path(path).stem
-    file = StudyFile(page, section, name, tuple(policies), rows, database)
+    file = StudyFile(page, section, name, tuple(policies), rows, store)
     if faults := _structure(file):
         raise FaultyFile(path, faults)
     return file
@@ -202,21 +213,26 @@ def _with_prompt(
     return Policy(entry.id, entry.keys, section), faults
 
 
-def _database(page: Page, section: StudySection) -> tuple[Path, list[Fault]]:
-    beside = page.folder / f"{Path(page.path).stem}.db"
+def _store(page: Page, section: StudySection) -> tuple[str, list[Fault]]:
+    beside = f"sqlite:///{page.folder / Path(page.path).stem}.db"
     store = section.store
     if store is None:
         return beside, []
+    if is_server(store):
+        try:
+            address(store)
+        except ConfigError as error:
+            return beside, [page.fault(("store",), str(error))]
+        return store, []
     if not store.startswith("sqlite:///") or store == "sqlite:///":
-        later = NOT_YET if store.startswith(("postgres", "mysql")) else ""
         hint = "" if "://" in store else f"; did you mean 'sqlite:///{store}'?"
-        message = f"{later}must be sqlite:///path, saw {store!r}{hint}"
+        message = f"must be sqlite:///path or postgresql://…, saw {shown(store)!r}{hint}"
         return beside, [page.fault(("store",), message)]
     database = page.folder / store.removeprefix("sqlite:///")
     if database.is_dir() or not database.parent.is_dir():
         message = f"must be a file in a folder that exists, saw {store!r}"
         return beside, [page.fault(("store",), message)]
-    return database, []
+    return f"sqlite:///{database}", []
 
 
 def _structure(file: StudyFile) -> list[Fault]:
@@ -276,6 +292,8 @@ def _impossible(
     """
     decide = section.decide
     if section.design.trust_structure:  # one answer may then tell of all policies
+        return []
+    if section.judge.live is not None and section.judge.live.by == "reward":  # no duels are asked
         return []
     per_answer = -math.log(0.5 - decide.indifference)
     least = (policies - 1) * math.ceil(-math.log(1 - decide.confidence) / per_answer - 1e-9)

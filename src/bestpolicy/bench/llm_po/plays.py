@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from bestpolicy import designs
-from bestpolicy.bench.pool import players
+from bestpolicy.bench.pool import elsewhere, players
 from bestpolicy.core.duels import DuelState
 from bestpolicy.core.loop import rollout
 from bestpolicy.core.nouns import Array, Design, Verdict
@@ -102,7 +102,7 @@ class Plays:
         """play(task, seed, r) for r = 0 .. runs - 1 of every task; the same for any processes."""
         jobs = [(task, r) for task in tasks for r in range(runs)]
         work = partial(_one, play, self.seed)
-        if self.processes == 1:
+        if self.processes == 1 and not elsewhere():
             found = [work(job) for job in self._watched(jobs)]
         else:
             with players(self.processes) as pool:

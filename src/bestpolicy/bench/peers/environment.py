@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -29,6 +29,7 @@ GRACE = (
 )
 STOPPED = {"comparisons": 0, "answer": None, "stopped": True, "error": ""}
 PATIENCE = 600.0  # seconds for an installation
+READY = ".ready"  # in the folder of an environment that is whole
 
 
 class NoPeersError(BestPolicyError):
@@ -42,8 +43,7 @@ def default_cache() -> Path:
 
 def interpreter(cache: Path) -> Path:
     """Where the environment's Python is, whether it was made or not."""
-    inside = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
-    return cache / f"{LIBRARY}-{VERSION}" / inside
+    return _python(cache / f"{LIBRARY}-{VERSION}")
 
 
 def is_ready(cache: Path) -> bool:
@@ -52,14 +52,26 @@ def is_ready(cache: Path) -> bool:
 
 def made(cache: Path, console: Console) -> Path:
     """The environment's Python; the first time this installs it, which needs the network."""
-    python = interpreter(cache)
-    if is_ready(cache):
+    named = f"{LIBRARY} {VERSION}"
+    return built(_mark(cache).parent, [[f"{LIBRARY}=={VERSION}"]], named, console)
+
+
+def built(home: Path, installs: Sequence[Sequence[str]], named: str, console: Console) -> Path:
+    """The Python of an environment into which pip has installed all this, one after the other."""
+    python, mark = _python(home), home / READY
+    if mark.exists():
         return python
-    home = _mark(cache).parent
-    console.print(f"installing {LIBRARY} {VERSION} into {home}, once")
-    _do([sys.executable, "-m", "venv", "--clear", str(home)])
-    _do([str(python), "-m", "pip", "install", "--quiet", f"{LIBRARY}=={VERSION}"])
-    _mark(cache).touch()
+    console.print(f"installing {named} into {home}, once")
+    try:
+        _do([sys.executable, "-m", "venv", "--clear", str(home)])
+        for install in installs:
+            _do([str(python), "-m", "pip", "install", "--quiet", *install])
+    except NoPeersError as error:
+        raise NoPeersError(
+            f"the environment of {named} could not be made: {error}; it is installed by pip once, "
+            "which needs the network, or give --cache a folder that has it"
+        ) from None
+    mark.touch()
     return python
 
 
@@ -130,8 +142,12 @@ def _end(worker: subprocess.Popen[str]) -> None:
         worker.communicate()
 
 
+def _python(home: Path) -> Path:
+    return home / (Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python"))
+
+
 def _mark(cache: Path) -> Path:
-    return interpreter(cache).parents[1] / ".ready"
+    return interpreter(cache).parents[1] / READY
 
 
 def _do(command: list[str]) -> None:
@@ -145,7 +161,4 @@ def _do(command: list[str]) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         failed, why = True, str(error)
     if failed:
-        raise NoPeersError(
-            f"the environment of {LIBRARY} {VERSION} could not be made: {why}; it is installed by "
-            "pip once, which needs the network, or give --cache a folder that has it"
-        )
+        raise NoPeersError(why)
