@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bestpolicy.core.log import Log
+from bestpolicy.core.nouns import ConfigError
 from bestpolicy.core.rng import stream
 from bestpolicy.offpolicy.describe import describe
+from bestpolicy.offpolicy.evaluate import evaluate
 
 N = 3000
 
@@ -82,3 +85,10 @@ def test_a_description_is_json() -> None:
     said = json.loads(json.dumps(describe(log()).as_json()))
     assert said["actions"][2]["name"] == "rare"
     assert said["advice"]
+
+
+@pytest.mark.parametrize("ask", [describe, lambda log: evaluate(log, "uniform")])
+def test_a_log_without_rows_is_refused(ask: Any) -> None:
+    none = np.zeros(0)
+    with pytest.raises(ConfigError, match="the log has no rows"):
+        ask(Log(none.astype(int), none, none, ("a", "b")))

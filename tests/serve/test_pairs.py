@@ -239,6 +239,23 @@ def test_without_a_look_at_what_waits_answers_run_far_ahead(
     assert answered_behind(write(tmp_path, policies=6, human="{queue: 2, overlap: 0}")) == 60
 
 
+def test_nothing_is_over_before_what_was_told_last_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pairs_of(write(tmp_path, policies=6), settles=0.0) as (pairs, _):
+        one_pair(pairs, 1)
+        monkeypatch.setattr(Ready, "_is_far_ahead", lambda _: True)
+        until(lambda: pairs.before(1, 20) and pairs._ready.dry and not pairs._ready.busy)
+        held = pairs.before(1, 20)
+        assert not pairs._ready.waiting()
+        for pair in held[:-1]:
+            pairs.say(1, pair.view.id, Said("first"), final=True)
+        until(lambda: pairs._ready.dry and not pairs._ready.busy)
+        monkeypatch.setattr(Ready, "_claimed", lambda _: None)
+        pairs.say(1, held[-1].view.id, Said("first"), final=True)
+        assert not pairs.over
+
+
 def test_equal_texts_tie_and_nobody_is_asked(tmp_path: Path) -> None:
     path = write(tmp_path, budget=40)
     text = path.with_name("answers.py").read_text()

@@ -37,7 +37,7 @@ class Softmax:
 
 def softmax(scores: Array) -> Array:
     """exp, normalised along the last axis; in the precision of the scores."""
-    chances = scores - scores.max(axis=-1, keepdims=True)
+    chances: Array = scores - scores.max(axis=-1, keepdims=True)
     np.exp(chances, out=chances)
     chances /= chances.sum(axis=-1, keepdims=True)
     return chances

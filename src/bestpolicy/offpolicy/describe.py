@@ -15,7 +15,7 @@ import numpy as np
 
 from bestpolicy.core.betting import Purse, between
 from bestpolicy.core.log import Log, Logged
-from bestpolicy.core.nouns import Interval
+from bestpolicy.core.nouns import ConfigError, Interval
 from bestpolicy.offpolicy import soundness
 from bestpolicy.offpolicy.lines import Line, graded, some
 from bestpolicy.offpolicy.pictures import Part, drawn, listed
@@ -116,6 +116,8 @@ class _Tally:
 def describe(log: Logged, *, confidence: float = 0.95) -> Description:
     """What a log holds; every interval has the confidence by itself."""
     alpha, names, n = 1 - confidence, log.names, len(log)
+    if not n:
+        raise ConfigError("the log has no rows: there is nothing to describe")
     tally, contexts, many = None, 0, len(names) <= MANY
     own: dict[int, tuple[Purse, Purse]] = {}
     for chunk in log.chunks():

@@ -84,7 +84,7 @@ class Ready:
         self._enforcing = False
         self.trouble = ""  # why nothing is made now
         self.spent = False  # the dollars are: nothing will be made any more
-        self.dry = False  # the study had nothing to ask when it was asked last
+        self._dry_at = -1  # as many outcomes were known when the study last had nothing to ask
         patience = max(PATIENCE, 2 * section.workers)
         self._threads = [
             Thread(target=self._work, args=(patience,), name=f"ready-{i}", daemon=True)
@@ -156,6 +156,11 @@ class Ready:
             return sorted(self._ready)
 
     @property
+    def dry(self) -> bool:
+        """Whether the study has nothing to ask: it had not, and nothing was told since."""
+        return self._dry_at == len(self._opened.study.outcomes())
+
+    @property
     def busy(self) -> bool:
         """Whether something is being made now."""
         return bool(self._making or self._asking)
@@ -181,6 +186,7 @@ class Ready:
                 return None
             self._asking += 1
         taken: list[Held] = []
+        known = len(self._opened.study.outcomes())
         try:
             if not self._is_far_ahead():
                 taken = self._shared.ask(1)
@@ -188,7 +194,7 @@ class Ready:
             with self._change:
                 self._asking -= 1
                 self._making |= {held.id: held for held in taken}
-        self.dry = not taken
+        self._dry_at = -1 if taken else known
         return taken[0] if taken else None
 
     def _is_far_ahead(self) -> bool:
