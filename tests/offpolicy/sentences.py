@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from bestpolicy.core.log import Ints, Log
-from bestpolicy.core.nouns import Array
+from bestpolicy.core.nouns import Array, Rng
 from bestpolicy.core.rng import stream
 from bestpolicy.core.softmax import drawn
 from bestpolicy.offpolicy.bank import Bank, bank_of
-from bestpolicy.offpolicy.density import embeddings
+from bestpolicy.offpolicy.density import Speaker, embeddings
 from bestpolicy.offpolicy.kernel import Kernel, squares
 
 EIGHTHS = np.array([[6, 1, 1, 0, 0], [1, 3, 2, 2, 0], [0, 1, 1, 2, 4]])  # p(s | a) of 5 sentences
@@ -37,6 +37,12 @@ class Finite:
         prompts = drawn(chances, count, rng)
         said = drawn((EIGHTHS / 8)[prompts.ravel()], 1, rng).reshape(prompts.shape)
         return prompts, SAID[said]
+
+    def speaker(self, log: Log) -> Speaker:
+        def say(rows: Ints, actions: Ints, rng: Rng) -> Array:
+            return SAID[drawn((EIGHTHS / 8)[actions.ravel()], 1, rng).reshape(actions.shape)]
+
+        return say
 
 
 def chance(of_prompt: Array) -> Array:

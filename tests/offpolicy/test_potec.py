@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bestpolicy.bench.offline_prompts import REFERENCE, Given, learnt
+from bestpolicy.bench.offline_prompts import REFERENCE, material
 from bestpolicy.core.rng import stream
 from bestpolicy.core.softmax import drawn, softmax
+from bestpolicy.offpolicy.learners.methods import learnt
 from bestpolicy.offpolicy.learners.potec import best_of, clusters_of, first_stage
 from bestpolicy.worlds.prompts import prompt_world
 
@@ -66,11 +67,11 @@ def test_clusters_hold_what_is_near() -> None:
 def test_every_method_learns_a_policy_and_most_beat_chance() -> None:
     world = prompt_world(1, actions=6, compat=True)
     policy = world.logging(stream(1, "tests/logging"), steps=200)
-    at = Given(world, world.log(600, stream(1, "tests/log"), policy), 1)
+    at = material(world, world.log(600, stream(1, "tests/log"), policy), 1)
     some = world.contexts(50, stream(1, "tests/contexts"))
     better = 0
     for method in REFERENCE:
-        table = learnt(at, method)
+        table = learnt(at, method).table
         assert np.allclose(table(some).sum(axis=1), 1)
         better += world.optimality(table) > 0.1
     assert better >= 6

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bestpolicy.bench import figures
-from bestpolicy.core.log import Ints, Log
+from bestpolicy.bench.known import Known, contexts
+from bestpolicy.core.log import Log
 from bestpolicy.core.nouns import Array
 from bestpolicy.core.rng import stream
 from bestpolicy.core.softmax import Softmax
 from bestpolicy.offpolicy.density import EMBEDDING, Sampled, Shared, Summed
-from bestpolicy.offpolicy.kernel import Kernel, dr_kernel, gaussian, kernel_is
+from bestpolicy.offpolicy.kernel import dr_kernel, gaussian, kernel_is
 from bestpolicy.offpolicy.regression import dm, dr
 from bestpolicy.offpolicy.rows import Estimator, Given, Rows, Side
 from bestpolicy.offpolicy.sentence_model import SentenceModel, sentence_model
@@ -41,24 +42,6 @@ SETTINGS = {(100, 5.0): (0.047, 0.033), (1000, 5.0): (0.068, 0.051), (1000, 20.0
 ROWS = 2000
 GOAL = 0.8  # of IPS's error, at most
 BEST, SHOWN = "DR-kernel", ("IPS", "SNIPS", "DR", "kernel IS", "DR-kernel", "DR-kernel, additive")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A world of prompts as a source of sentences: what a bank estimates, it knows."""
-
-    world: PromptWorld
-    seed: int = 0
-
-    def closeness(self, log: Log, kernel: Kernel) -> Array:
-        return self.world.closeness(_x(log), log.columns[EMBEDDING], kernel.width)
-
-    def mean(self, log: Log, chances: Array) -> Array:
-        return self.world.mean_under(_x(log), chances)
-
-    def draws(self, log: Log, chances: Array, count: int, purpose: str) -> tuple[Ints, Array]:
-        rng = stream(self.seed, f"bench/sentences/{purpose}", log.start)
-        return self.world.draws(_x(log), chances, count, rng)
 
 
 def main(
@@ -124,7 +107,7 @@ def valued(
     world: PromptWorld, log: Log, policy: Softmax, *, seed: int
 ) -> tuple[dict[str, float], float]:
     """The target's value by every estimator, and the effective rows of its prompt weights."""
-    target, source = target_of(policy.table(_x(log)), log), Known(world, seed)
+    target, source = target_of(policy.table(contexts(log)), log), Known(world, seed)
     kernel, centre = gaussian(D), float(log.rewards.mean())  # tau = 1 in d / D
     right, wrong = (sentence_model(log, source, products=on) for on in (True, False))
     exact: Side = Once(Summed(source, kernel))
@@ -201,11 +184,6 @@ def row(actions: int, beta: float, worlds: list[dict[str, list[float]]]) -> dict
 
 def _dr(kernel: Side, model: SentenceModel) -> tuple[Estimator, Given]:
     return dr_kernel, Given(kernel=kernel, sentences=model)
-
-
-def _x(log: Log) -> Array:
-    assert log.contexts is not None
-    return log.contexts
 
 
 def _draw(axes: Axes, rows: list[dict[str, Any]]) -> None:

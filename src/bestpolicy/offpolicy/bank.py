@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from bestpolicy.core.embedder import Embedder, Points
 from bestpolicy.core.log import BadRow, Ints, Log, Logged
-from bestpolicy.core.nouns import Array, ConfigError
+from bestpolicy.core.nouns import Array, ConfigError, Rng
 from bestpolicy.core.rng import stream
 from bestpolicy.core.softmax import pick
-from bestpolicy.offpolicy.density import EMBEDDING, embeddings
+from bestpolicy.offpolicy.density import EMBEDDING, Speaker, embeddings
 from bestpolicy.offpolicy.kernel import Kernel, squares
 
 QUERY, DRAW, TEXT = "query_id", "draw", "sentence"  # columns of the log
@@ -80,6 +80,18 @@ class Bank:
             begin, end = self.first[q, prompts[rows]], self.first[q, prompts[rows] + 1]
             places[rows] = begin + (at[rows, 1] * (end - begin)).astype(np.intp)
         return prompts, self.emb[places].astype(np.float64)
+
+    def speaker(self, log: Log) -> Speaker:
+        """Draws of this bank, with replacement, for rows of this log."""
+        queries = self._numbers(log)
+
+        def say(rows: Ints, actions: Ints, rng: Rng) -> Array:
+            of = queries[rows][:, None]
+            begin, end = self.first[of, actions], self.first[of, actions + 1]
+            places = begin + (rng.random(begin.shape) * (end - begin)).astype(np.intp)
+            return self.emb[places].astype(np.float64)
+
+        return say
 
     def for_log(self, log: Logged) -> Bank:
         """This bank, once it is known to go with the log: its prompts, its queries, no sentence of

@@ -21,11 +21,18 @@ from typing import Protocol
 import numpy as np
 
 from bestpolicy.core.log import CELLS, Ints, Log
-from bestpolicy.core.nouns import Array, ConfigError
+from bestpolicy.core.nouns import Array, ConfigError, Rng
 from bestpolicy.offpolicy.kernel import Kernel, squares
 from bestpolicy.offpolicy.rows import Rows
 
 EMBEDDING = "sentence_emb"  # the column of the log that holds emb(s_i)
+
+
+class Speaker(Protocol):
+    """What prompts say in the contexts of one log's rows."""
+
+    def __call__(self, rows: Ints, actions: Ints, rng: Rng) -> Array:
+        """(m, k, d) embeddings of sentences drawn for these rows' contexts and (m, k) actions."""
 
 
 class Source(Protocol):
@@ -40,6 +47,9 @@ class Source(Protocol):
     def draws(self, log: Log, chances: Array, count: int, purpose: str) -> tuple[Ints, Array]:
         """(m, count) prompts by these chances, and (m, count, d) embeddings of their sentences;
         the same ones for the same row and purpose."""
+
+    def speaker(self, log: Log) -> Speaker:
+        """What prompts say in this log's contexts, drawn anew at every call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ Source: arXiv 2504.02646; the doubly robust form is this project's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,11 @@ from numpy.typing import NDArray
 from bestpolicy.core.log import Ints
 from bestpolicy.core.nouns import Rng
 from bestpolicy.core.softmax import drawn
+from bestpolicy.offpolicy.density import Speaker
 from bestpolicy.offpolicy.learners.training import Slope, scored
 
 Floats = NDArray[Any]
 DRAWS, MOST = 8, 5.0
-
-
-class Speaker(Protocol):
-    """What prompts say: a model, or a bank of what one has said."""
-
-    def __call__(self, rows: Ints, actions: Ints, rng: Rng) -> Floats:
-        """(m, k, D) embeddings of sentences drawn for these rows' contexts and (m, k) actions."""
 
 
 Near = Callable[[Floats, Floats], Floats]  # (m, 1, D), (m, k, D) -> (m, k) kernel
@@ -108,9 +102,10 @@ def doubly_robust_dso(
 def weights(
     rows: Ints, said: Floats, sentences: Floats, density: Floats, near: Near, most: float
 ) -> Floats:
-    """(m, k) k_ij, none above `most`."""
-    made: Floats = np.minimum(near(sentences[rows, None], said) / density[rows, None], most)
-    return made
+    """(m, k) k_ij, none above `most`; 0 where nothing like the logged sentence was drawn."""
+    found, below = near(sentences[rows, None], said), density[rows, None]
+    made: Floats = np.divide(found, below, out=np.zeros_like(found), where=below > 0)
+    return np.minimum(made, most, out=made)
 
 
 def alone(value: Floats) -> Floats:
