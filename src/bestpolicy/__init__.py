@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bestpolicy.live.client import assign as assign
     from bestpolicy.live.client import feedback as feedback
     from bestpolicy.offpolicy.evaluate import evaluate as evaluate
+    from bestpolicy.offpolicy.learn import learn as learn
     from bestpolicy.offpolicy.readers import read_log as read_log
     from bestpolicy.study import Study as Study
 
@@ -52,6 +53,7 @@ _HOMES = {
     "assign": "live.client",
     "evaluate": "offpolicy.evaluate",
     "feedback": "live.client",
+    "learn": "offpolicy.learn",
     "read_log": "offpolicy.readers",
 }
 __all__ = sorted(_HOMES)

@@ -17,6 +17,7 @@ import click
 from bestpolicy import __version__
 from bestpolicy.cli_gate import gate
 from bestpolicy.cli_hand_over import export, report, stored
+from bestpolicy.cli_learn import learn
 from bestpolicy.cli_live import invite, serve, token, work
 from bestpolicy.cli_logs import evaluate, logs
 from bestpolicy.cli_measure import bench, simulate
@@ -177,6 +178,7 @@ cli.add_command(invite)
 cli.add_command(work)
 cli.add_command(logs)
 cli.add_command(evaluate)
+cli.add_command(learn)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

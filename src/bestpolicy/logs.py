@@ -1,7 +1,8 @@
 """Logs: what the words of a command line mean, made a log, targets and answers.
 
     FILE + columns ──► Logged        uniform | logging | ACTION | always:ACTION | column:NAME |
-    words          ──► targets       call:module:function, of contexts, found beside the file
+    words          ──► targets       call:module:function, of contexts, found beside the file |
+                                     learned:FILE, which `learn` has written
     both           ──► Answers
 
 A log that fits is read once and kept; a larger one stays in its file and is read once a target.
@@ -26,6 +27,8 @@ from bestpolicy.offpolicy.bank import QUERY, TEXT, Bank, embedded
 from bestpolicy.offpolicy.bank_file import read_bank
 from bestpolicy.offpolicy.describe import describe
 from bestpolicy.offpolicy.evaluate import ESTIMATORS, evaluate_all
+from bestpolicy.offpolicy.learn import Learned, learn
+from bestpolicy.offpolicy.policy_file import read_policy
 from bestpolicy.offpolicy.readers import LogFile, read_log
 from bestpolicy.offpolicy.readers.guess import Unsaid
 from bestpolicy.offpolicy.sides import Asked as Asked
@@ -44,6 +47,7 @@ PARTS = {  # of a log, as the options name them
     "loggers": "logger",
     "times": "time",
     "weight": "weight",
+    "ids": "id",
 }
 OF_BANKS = (QUERY, TEXT)  # columns of a log that is held against a bank
 Watch = Callable[[str], None]  # told in words how far it has come
@@ -81,13 +85,20 @@ class Watched:
 
 
 def open_log(
-    file: str, said: Mapping[str, Any], command: str, *, keep: Sequence[str] = ()
+    file: str,
+    said: Mapping[str, Any],
+    command: str,
+    *,
+    keep: Sequence[str] = (),
+    ids: bool = False,  # of requests are needed at hand
 ) -> Logged:
     """The log of a file; columns that nobody named are shown as the options that would."""
     try:
         log = read_log(file, keep=keep, **said)
     except Unsaid as error:
         raise ConfigError(f"{file}: {spoken(error, file, command)}") from None
+    if ids and isinstance(log, LogFile) and log.plan.id is not None:
+        log = log.keeping(log.plan.id)
     wide = len(log.names) if said.get("propensities") else 0
     width = 4 + len(keep) + len(said.get("context") or ()) + wide
     if len(log) * width > MOST_CELLS or not hasattr(log, "load"):
@@ -150,13 +161,22 @@ def targets_of(words: Sequence[str], file: str) -> dict[str, Any]:
     targets: dict[str, Any] = {}
     for word in words:
         kind, _, rest = word.partition(":")
-        name = {"column": rest, "call": rest, "always": f"always {rest}"}.get(kind, word)
-        if not name or (kind in ("column", "call", "always") and not rest):
+        known = {"column": rest, "call": rest, "always": f"always {rest}", "learned": rest}
+        name = known.get(kind, word)
+        if not name or (kind in known and not rest):
             raise ConfigError(f"--target {word!r} names nothing after {kind}:")
         if name in targets:
             raise ConfigError(f"--target {word!r}: {name!r} was asked about already")
-        targets[name] = _called(rest, Path(file).absolute().parent) if kind == "call" else word
+        if kind == "call":
+            targets[name] = _called(rest, Path(file).absolute().parent)
+        else:
+            targets[name] = read_policy(rest) if kind == "learned" else word
     return targets
+
+
+def has_learned(words: Sequence[str]) -> bool:
+    """Whether a target is a policy that must not be valued on rows it has seen."""
+    return any(word.startswith("learned:") for word in words)
 
 
 def _called(name: str, folder: Path) -> Tabled:
@@ -208,6 +228,11 @@ def _answerable(targets: Mapping[str, Any], estimators: Sequence[str]) -> None:
                 "of logged actions alone; leave them out, or give the target as "
                 "call:module:function"
             )
+
+
+def lesson(file: str, log: Logged, *, watch: Watch, **options: Any) -> tuple[About, Learned]:
+    """What is learnt from the log."""
+    return about(file, log), learn(log, watch=watch, **options)
 
 
 def description(file: str, log: Logged, *, watch: Watch) -> Described:

@@ -51,6 +51,15 @@ class BadRow(ConfigError):
 
 
 @dataclass(frozen=True, slots=True)
+class Feature:
+    """A column at home that contexts were made of."""
+
+    name: str
+    words: tuple[str, ...] = ()  # coded as 0, 1, …; none: it is numbers
+    width: int = 1  # how many, of a column of lists
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Rows in time order: what was shown with what chance, and what it was worth.
 
@@ -71,6 +80,7 @@ class Log:
     start: int = 0
     called: Mapping[str, str] = field(default_factory=dict)  # what the columns are called at home
     notes: tuple[str, ...] = ()  # what the reader found out or changed, to be said
+    features: tuple[Feature, ...] = ()  # what contexts were made of, where a reader made them
 
     def __post_init__(self) -> None:
         _check(self)
@@ -106,6 +116,14 @@ class Log:
         object.__setattr__(made, "columns", kept)
         object.__setattr__(made, "start", self.start + (rows.start or 0))
         return made
+
+    def picked(self, rows: Ints) -> Log:
+        """These rows, in their order here, as a log of their own."""
+        rows = np.sort(rows)
+        own = {name: getattr(self, name) for name in ROWWISE}
+        cut: dict[str, Any] = {name: None if c is None else c[rows] for name, c in own.items()}
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return replace(self, **cut, columns=columns, start=0)
 
     def keeping(self, *columns: str) -> Log:
         """This log with these columns at hand, which it has or it cannot have."""

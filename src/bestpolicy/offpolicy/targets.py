@@ -118,6 +118,8 @@ def target_of(said: Any, log: Logged, name: str = "target") -> Target:
         return target
     if isinstance(said, str):
         return _worded(said, log)
+    if hasattr(said, "on"):  # a learned one, which sees to it that it has not seen the rows
+        return Tabled(said.on, name)
     if hasattr(said, "log_prob"):
         return of_policy(said, name)
     if callable(said):

@@ -129,17 +129,8 @@ def drift(parts: Sequence[Part], values: Sequence[Interval], expected: float | N
         customdata=[[n, v.low, v.high] for n, v in zip(names, values, strict=True)],
         hovertemplate="%{customdata[0]}: %{y:.4~g} "
         "[%{customdata[1]:.4~g}, %{customdata[2]:.4~g}]<extra></extra>",
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [v.high - v.value for v in values],
-            "arrayminus": [v.value - v.low for v in values],
-            "color": COLOURS[0],
-            "thickness": 1.4,
-            "width": 3,
-        },
     )
-    figure.add_trace(dots)
+    figure.add_trace(whiskered_up(dots, values))
     if expected is not None:
         figure.add_hline(y=expected, line={"color": INK, "width": 1.2, "dash": "dash"})
     figure.update_layout(layout(height=240, left=48, bottom=44))
@@ -171,6 +162,40 @@ def looks(found: Sequence[tuple[int, Interval]], said: str) -> str:
     figure.update_xaxes(title={"text": f"rows seen; {said} per row"}, showgrid=False)
     figure.update_yaxes(nticks=5, gridcolor=RULE)
     return as_figure(figure)
+
+
+def choices(tried: Sequence[tuple[float, Interval]], settled: float | None, said: str) -> str:
+    """The value that each choice led to, with the one that was settled on."""
+    figure = go.Figure()
+    x = list(range(len(tried)))
+    colours = [COLOURS[0] if choice == settled else COLOURS[5] for choice, _ in tried]
+    dots = go.Scatter(
+        x=x,
+        y=[value.value for _, value in tried],
+        mode="markers",
+        marker={"color": colours, "size": [11 if c == settled else 8 for c, _ in tried]},
+        hovertemplate="%{y:.4~g}<extra></extra>",
+    )
+    figure.add_trace(whiskered_up(dots, [value for _, value in tried]))
+    figure.update_layout(layout(height=240, left=48, bottom=44))
+    ticks = [f"{choice:.2g}" for choice, _ in tried]
+    figure.update_xaxes(title={"text": said}, tickvals=x, ticktext=ticks, showgrid=False)
+    figure.update_yaxes(nticks=5, gridcolor=RULE)
+    return as_figure(figure)
+
+
+def whiskered_up(dots: go.Scatter, values: Sequence[Interval]) -> go.Scatter:
+    """Dots with their intervals, which stand upright."""
+    dots.error_y = {
+        "type": "data",
+        "symmetric": False,
+        "array": [v.high - v.value for v in values],
+        "arrayminus": [v.value - v.low for v in values],
+        "color": COLOURS[0],
+        "thickness": 1.4,
+        "width": 3,
+    }
+    return dots
 
 
 def support(actions: Sequence[Action]) -> str:

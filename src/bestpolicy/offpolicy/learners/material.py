@@ -87,7 +87,7 @@ class Material:
     @cached_property
     def of_prompts(self) -> Crossed:
         """Models of the reward by context and prompt."""
-        inputs = np.hstack([self.x, self._alike[self.log.actions]])
+        inputs = np.hstack([self.x, self.alike[self.log.actions]])
         return crossed(
             inputs, self.centred, self.rng("prompt model"), fit=self.fit, folds=self.folds
         )
@@ -95,10 +95,6 @@ class Material:
     def predicted(self, rows: Ints) -> Floats:
         """(m, A) rewards of all prompts in these rows, by models that have not seen the row."""
         return self._predictions[rows] if self._keeps else self._predict(rows)
-
-    def predicted_anew(self, contexts: Floats) -> Floats:
-        """(m, A) the same in contexts that are no rows of the log: the mean over folds."""
-        return self.of_prompts.mean_beside(contexts, self._alike)
 
     @cached_property
     def of_sentences(self) -> Crossed:
@@ -137,7 +133,8 @@ class Material:
         return self.kernel
 
     @cached_property
-    def _alike(self) -> Floats:
+    def alike(self) -> Floats:
+        """(A, d) what prompts are like; where nobody says, each is like itself alone."""
         return np.eye(len(self.log.names)) if self.prompts is None else self.prompts
 
     @property
@@ -154,7 +151,7 @@ class Material:
         return made
 
     def _predict(self, rows: Ints) -> Floats:
-        return self.of_prompts.unseen_beside(rows, self.x[rows], self._alike)
+        return self.of_prompts.unseen_beside(rows, self.x[rows], self.alike)
 
 
 def summed(at: Material) -> Floats:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bestpolicy.core.nouns import Array, ConfigError
 from bestpolicy.offpolicy.learners.material import Material
-from bestpolicy.offpolicy.learners.potec import TwoStages, clusters_of, first_stage
+from bestpolicy.offpolicy.learners.potec import Foreseeing, TwoStages, clusters_of, first_stage
 from bestpolicy.offpolicy.learners.sentences import doubly_robust_dso, dso, sentence_direct
 from bestpolicy.offpolicy.learners.training import Slope, trained
 from bestpolicy.offpolicy.learners.weighted import doubly_robust, importance, regression
@@ -86,7 +86,7 @@ def potec(at: Material, *, clusters: int = CLUSTERS) -> Learnt:
         training=at.training,
         watch=at.watch,
     )
-    return TwoStages(first, at.predicted_anew, cluster)
+    return TwoStages(first, Foreseeing(at.of_prompts, at.alike), cluster)
 
 
 OF_SENTENCES = ("dso", "sdm", "cf-dr-dso")

@@ -19,8 +19,10 @@ from scipy.cluster.vq import kmeans2
 
 from bestpolicy.core.log import Ints
 from bestpolicy.core.nouns import Array, Rng
+from bestpolicy.core.softmax import Softmax
 from bestpolicy.offpolicy.learners.training import Slope, expected, scored
 from bestpolicy.offpolicy.learners.weighted import MOST, Tables
+from bestpolicy.offpolicy.reward_nets import Crossed
 
 Floats = NDArray[Any]
 
@@ -66,11 +68,23 @@ def first_stage(
 
 
 @dataclass(frozen=True, slots=True)
+class Foreseeing:
+    """What models foresee of all prompts in contexts that are no row of a log."""
+
+    models: Crossed
+    things: Floats  # (A, d) what prompts are like
+
+    def __call__(self, contexts: Floats) -> Floats:
+        """(m, A) Rhat."""
+        return self.models.mean_beside(contexts, self.things)
+
+
+@dataclass(frozen=True, slots=True)
 class TwoStages:
     """The policy: a cluster by chance, and in it the prompt that the model likes best."""
 
-    first: Any  # a policy over clusters
-    predictions: Any  # (m, d) contexts -> (m, A) Rhat
+    first: Softmax  # over clusters
+    predictions: Foreseeing
     cluster: Ints
 
     def table(self, contexts: Array) -> Array:

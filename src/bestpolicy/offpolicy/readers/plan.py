@@ -54,6 +54,7 @@ class Plan:
             "weight": self.weight,
             "times": self.time,
             "loggers": self.logger,
+            "ids": self.id,
         }
         return {part: str(name) for part, name in named.items() if name}
 

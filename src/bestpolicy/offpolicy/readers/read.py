@@ -82,7 +82,9 @@ def read_log(
         bounds=(float(bounds[0]), float(bounds[1])),
     ).checked(rows.columns, rows.label)
     log = scanned(rows, plan, (*notes, *_declared(plan)))
-    return log if on_disk else log.load()
+    if on_disk:
+        return log
+    return log.load() if plan.id is None else log.keeping(plan.id).load()
 
 
 def _guessed(parts: dict[str, Any], rows: Source, *, whole: bool, guess: bool) -> tuple[str, ...]:

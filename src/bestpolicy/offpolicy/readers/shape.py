@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyarrow import types
 
-from bestpolicy.core.log import SUM_TOLERANCE, BadRow, Ints, Log
+from bestpolicy.core.log import SUM_TOLERANCE, BadRow, Feature, Ints, Log
 from bestpolicy.core.nouns import Array
 from bestpolicy.offpolicy.readers.books import Book, Positions
 from bestpolicy.offpolicy.readers.cells import Cells, cells, numbers, seconds, values
@@ -75,8 +75,10 @@ def as_log(part: Part, plan: Plan, known: Known, start: int, *, untyped: bool) -
         assert table is not None
         p = np.asarray(table[np.arange(len(part)), places])
     weight = plan.weight if known.weighted else None
+    contexts, features = _contexts(part, plan, known, untyped=untyped)
     beside: dict[str, Any] = {
-        "contexts": _contexts(part, plan, known, untyped=untyped),
+        "contexts": contexts,
+        "features": features,
         "weight": None if weight is None else numbers(column(weight), "a number is meant"),
         "times": None if plan.time is None else _times(column(plan.time)),
         "columns": {name: values(column(name)) for name in plan.keep},
@@ -151,25 +153,31 @@ def _mixture(
     return own if known.shares is None else np.asarray(known.shares @ each)
 
 
-def _contexts(part: Part, plan: Plan, known: Known, *, untyped: bool) -> Array | None:
+def _contexts(
+    part: Part, plan: Plan, known: Known, *, untyped: bool
+) -> tuple[Array | None, tuple[Feature, ...]]:
     if not plan.context:
-        return None
+        return None, ()
     made: list[NDArray[Any]] = []
+    features: list[Feature] = []
     for name in plan.context:
         of = cells(part, name, untyped=untyped)
         kind = of.array.type
         if types.is_nested(kind):
             wide = listed(part, name, 0, ragged=False, untyped=untyped)
             made.append(_finite(wide, of))
+            features.append(Feature(name, width=wide.shape[1]))
             continue
         if name not in known.contexts:
             known.contexts[name] = Book() if types.is_string(kind) and _words(of) else None
         if (book := known.contexts[name]) is not None:
             made.append(book.code(of, "a context must be there").astype(np.float64)[:, None])
+            features.append(Feature(name, tuple(book.names)))
         else:
             found = numbers(of, "a context must be a number", truths=True)
             made.append(_finite(found[:, None], of))
-    return np.concatenate(made, axis=1)
+            features.append(Feature(name))
+    return np.concatenate(made, axis=1), tuple(features)
 
 
 def _words(of: Cells) -> bool:
