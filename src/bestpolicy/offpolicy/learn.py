@@ -21,6 +21,7 @@ from scipy.stats import norm
 from bestpolicy.core.log import Estimate, Log, Logged, Target
 from bestpolicy.core.nouns import Array, ConfigError, Interval
 from bestpolicy.core.rng import stream
+from bestpolicy.offpolicy.bank import Bank, compact
 from bestpolicy.offpolicy.choosing import Chosen, chosen, kernel_of
 from bestpolicy.offpolicy.density import Source
 from bestpolicy.offpolicy.evaluate import Evaluation, evaluate_all
@@ -42,6 +43,7 @@ BY_PROMPTS = ("dr", "is", "regression")
 BY_SENTENCES = ("cf-dr-dso", "dso", "sdm")
 HELD_OUT = 0.3
 FEWEST = 100  # rows
+TIED = 0.1  # standard errors, within which values are as good as equal
 SURE = 0.999  # a chance that leaves nothing to compare,
 MOST_SURE = 0.9  # and the share of rows that may have it
 # Lines that tell of missing support; what else may say stop says it of a number, not of the policy.
@@ -113,6 +115,8 @@ def learn(
     whole = _at_hand(log)
     features = features_of(whole)
     _check(whole, method, held_out, steps, prompts)
+    if isinstance(bank, Bank):
+        whole, bank = compact(whole, bank)
     order = stream(seed, "learn/held out").permutation(len(whole))
     cut = max(1, round(len(whole) * held_out))
     mine, kept = whole.picked(order[cut:]), whole.picked(order[:cut])
@@ -253,7 +257,11 @@ def _best(found: Mapping[str, Evaluation]) -> tuple[str, dict[str, Line]]:
             f"no policy is handed over: of the one that {name} learnt, {line.said}"
             + (f"; {line.advice}" if line.advice else "")
         )
-    return max(fit, key=lambda name: found[name][by_which(found[name])].value), refused
+    by = {name: found[name][by_which(found[name])] for name in fit}
+    top = max(by.values(), key=lambda one: one.value)
+    # Candidates come in the order of trust: what is as good is taken first.
+    best = next(name for name, one in by.items() if one.value >= top.value - TIED * top.stderr)
+    return best, refused
 
 
 def _about(one: Evaluation, gain: Interval, choice: Chosen | None, rows: int) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class LearnedPolicy:
             )
         return self.table(log.contexts, len(log))
 
-    def chances(self, row: Mapping[str, Any]) -> Array:
+    def of_row(self, row: Mapping[str, Any]) -> Array:
         """(A,) its chances for a row of named values."""
         values = np.array([[number for one in self.features for number in _read(one, row)]])
         table: Array = self.table(values if self.features else None, 1)[0]
@@ -77,7 +77,7 @@ class LearnedPolicy:
 
     def choose(self, row: Mapping[str, Any], at: float) -> tuple[str, float]:
         """The prompt where a uniform draw `at` falls, and its chance."""
-        chances = self.chances(row)
+        chances = self.of_row(row)
         a = int(pick(chances[None], np.array([[at]]))[0, 0])
         return self.names[a], float(chances[a])
 

@@ -48,12 +48,15 @@ class RowsSeen:
         met = np.isin(ids(log) if self.by_id else contents(log), self.marks)
         if met.any():
             i = int(np.argmax(met))
-            column = log.called.get("ids", "") if self.by_id else ""
-            value = log.columns[column][i] if column else "a row"
-            remedy = HELD_OUT
-            if not self.by_id:
-                remedy += "; if it only looks the same, read both logs with id="
-            raise BadRow(log.start + i, column, _plain(value), "the policy learnt from it", remedy)
+            if self.by_id:
+                column = log.called["ids"]
+                value, rule = _plain(log.columns[column][i]), "the policy learnt from this row"
+                raise BadRow(log.start + i, column, value, rule, HELD_OUT)
+            raise BadRow(
+                *(log.start + i, log.called.get("actions", "action"), log.names[log.actions[i]]),
+                "the policy learnt from a row that says the same",
+                f"{HELD_OUT}; if this is another row, read both logs with id=",
+            )
 
 
 def has_ids(log: Log) -> bool:
