@@ -2,8 +2,9 @@
 
     learning rows ──► two thirds: a policy for each choice ──► one third: its DR-kernel value
 
-All choices are valued through one kernel, of the width that SLOPE finds for the first policy, so
-that what differs is the policy. The held-out rows of the verdict play no part in it.
+All choices are valued through one narrow kernel: what differs is then the policy, and a wide one
+would pull values towards the log by more than its error says, unless the sentence model is right.
+The held-out rows of the verdict play no part in the choice.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ import numpy as np
 
 from bestpolicy.core.log import Log
 from bestpolicy.core.nouns import Array, Interval, Rng
-from bestpolicy.offpolicy.bandwidth import curve
+from bestpolicy.offpolicy.bandwidth import TAUS
 from bestpolicy.offpolicy.density import Source, Summed
 from bestpolicy.offpolicy.kernel import Kernel, dr_kernel, gaussian
-from bestpolicy.offpolicy.kernel_lines import median_distance
+from bestpolicy.offpolicy.kernel_lines import median_distance, support
 from bestpolicy.offpolicy.learners.material import Material
 from bestpolicy.offpolicy.learners.methods import Learnt, learnt
 from bestpolicy.offpolicy.rows import Given
 from bestpolicy.offpolicy.sentence_model import beside
-from bestpolicy.offpolicy.targets import Tabled
+from bestpolicy.offpolicy.targets import Tabled, logging
 
 WIDTHS = (0.2, 0.4, 0.7, 1.0, 1.5)  # of the kernel, in median distances
 SHARE = 1 / 3  # of the learning rows that values are read off
@@ -51,7 +52,6 @@ class Chosen:
 
     tau: float  # the width of the kernel, in median distances
     shrink: float | None  # how much of the sentence model is believed; None: by calibration
-    through: float | None = None  # the width that values are read through; None: by SLOPE
     widths: tuple[Tried, ...] = ()
     shrinks: tuple[Tried, ...] = ()
 
@@ -79,20 +79,13 @@ def chosen(
         kernel = kernel_of(fit, source, tau)
         return learnt(replace(some, kernel=kernel, shrinks=shrinks), "cf-dr-dso")
 
-    def given(kernel: Kernel) -> Given:
-        return replace(base, kernel=Summed(source, kernel))
-
-    base = beside(judge, source, Summed(source, gaussian(1.0)))
     widths: list[Tried] = []
-    through: float | None = None
-    made: dict[float, Learnt] = {}
+    through = Summed(source, kernel_of(judge, source, narrowest(judge, source)))
+    given = beside(judge, source, through)
     for number, tau in enumerate(sorted(WIDTHS, reverse=True)):
         said(f"choosing the kernel's width, {number + 1} of {len(WIDTHS)}")
-        made[tau] = policy(tau, None)
-        if through is None:
-            target = _target(made[tau], at)
-            through = curve(judge, target, source, dr_kernel, given, kernel=gaussian).tau
-        widths.append(_valued(tau, made[tau], judge, through, source, given, at))
+        one = policy(tau, None)
+        widths.append(_valued(tau, one, judge, given, at))
     best = max(widths, key=_value)
     shrinks = []
     slope = replace(some, kernel=kernel_of(fit, source, best.choice)).shrink
@@ -102,11 +95,11 @@ def chosen(
             shrinks.append(replace(best, choice=slope))
         else:
             one = policy(best.choice, shrink)
-            shrinks.append(_valued(shrink, one, judge, through, source, given, at))
+            shrinks.append(_valued(shrink, one, judge, given, at))
     top = max(shrinks, key=_value)
     # Calibration again on all rows, where its trust was the best.
     trust = None if top.choice == slope else top.choice
-    return Chosen(best.choice, trust, through, tuple(sorted(widths, key=_choice)), tuple(shrinks))
+    return Chosen(best.choice, trust, tuple(sorted(widths, key=_choice)), tuple(shrinks))
 
 
 def _value(one: Tried) -> float:
@@ -117,17 +110,18 @@ def _choice(one: Tried) -> float:
     return one.choice
 
 
-def _valued(
-    choice: float,
-    policy: Learnt,
-    judge: Log,
-    through: float | None,
-    source: Source,
-    given: Callable[[Kernel], Given],
-    at: Material,
-) -> Tried:
-    kernel = kernel_of(judge, source, through or 1.0)
-    found = dr_kernel(judge, _target(policy, at), given=given(kernel))
+def narrowest(log: Log, source: Source) -> float:
+    """The narrowest width, in median distances, at which what the log says has something alike
+    among a few draws of the policy that logged: below, nobody could tell what is supported. No
+    reward has a say in it."""
+    for tau in TAUS:
+        if support(log, logging(), source, kernel_of(log, source, tau)).verdict == "ok":
+            return tau
+    return TAUS[-1]
+
+
+def _valued(choice: float, policy: Learnt, judge: Log, given: Given, at: Material) -> Tried:
+    found = dr_kernel(judge, _target(policy, at), given=given)
     return Tried(choice, found.value, found.stderr)
 
 

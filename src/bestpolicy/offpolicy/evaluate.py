@@ -33,6 +33,7 @@ ESTIMATORS: dict[str, Estimator] = {
     )
 }
 INTERVALS = ("betting", "delta")
+SENTENCES = "effective-rows-of-sentences"  # the line of the diagnosis
 
 
 @dataclass(frozen=True)
@@ -165,17 +166,18 @@ def _evaluated(
             z, u = one.each(rows)
             sums[one.name] += Sums.of(z, u)
             others.resample(one.name, z, u, rows.log.start)
-    made = others.intervals(sums, proof)
+    made, diagnosis = others.intervals(sums, proof), watch.diagnosis(extra=extra)
+    of_sentences = next((x.value for x in diagnosis.lines if x.name == SENTENCES), None)
+
+    def own(one: Estimator) -> Estimate:
+        effective = of_sentences if "kernel" in one.needs else None
+        return estimate(sums[one.name], proof, log.bounds, alpha, made[one.name], effective)
+
     return Evaluation(
         name,
-        {
-            one.name: _heard(
-                estimate(*(sums[one.name], proof, log.bounds, alpha, made[one.name])), one, extra
-            ).warned(*one.warnings(given))
-            for one in estimators
-        },
+        {one.name: _heard(own(one), one, extra).warned(*one.warnings(given)) for one in estimators},
         uplift(pairs, log.bounds, alpha, uneven=proof.uneven),
-        watch.diagnosis(extra=extra),
+        diagnosis,
         1 - alpha * candidates,
         candidates,
         log.notes,

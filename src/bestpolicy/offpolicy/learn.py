@@ -22,7 +22,7 @@ from bestpolicy.core.log import Estimate, Log, Logged, Target
 from bestpolicy.core.nouns import Array, ConfigError, Interval
 from bestpolicy.core.rng import stream
 from bestpolicy.offpolicy.bank import Bank, compact
-from bestpolicy.offpolicy.choosing import Chosen, chosen, kernel_of
+from bestpolicy.offpolicy.choosing import Chosen, chosen, kernel_of, narrowest
 from bestpolicy.offpolicy.density import Source
 from bestpolicy.offpolicy.evaluate import Evaluation, evaluate_all
 from bestpolicy.offpolicy.kernel import dr_kernel
@@ -119,14 +119,11 @@ def learn(
         whole, bank = compact(whole, bank)
     order = stream(seed, "learn/held out").permutation(len(whole))
     cut = max(1, round(len(whole) * held_out))
+    seen = RowsSeen.of(whole.picked(order[cut:]))
+    # Words are written out for models of rewards too: as ranks they would mean little.
+    whole = replace(whole, contexts=written_out(whole.contexts, features, len(whole)), features=())
     mine, kept = whole.picked(order[cut:]), whole.picked(order[:cut])
-    at = Material(
-        replace(mine, contexts=written_out(mine.contexts, features, len(mine)), features=()),
-        seed,
-        prompts,
-        bank,
-        training=Training(steps=steps),
-    )
+    at = Material(mine, seed, prompts, bank, training=Training(steps=steps))
     methods, notes = _candidates(method, mine, bank)
     choice = None
     if bank is not None and set(methods) & set(OF_SENTENCES):
@@ -136,13 +133,15 @@ def learn(
             choice = Chosen(tau, None)
         kernel = kernel_of(mine, bank, choice.tau)
         at = replace(at, kernel=kernel, shrinks=choice.shrink)
-    seen, policies = RowsSeen.of(mine), {}
+    policies: dict[str, LearnedPolicy] = {}
     for name in methods:
         core = learnt(replace(at, watch=_telling(said, name, steps)), name)
         policies[name] = LearnedPolicy(whole.names, features, core, name, seen)
     said("valuing the candidates on the rows held out")
-    asked = Asked(bank=bank if choice else None, tau=choice.through if choice else None)
-    targets = {name: Tabled(policy.unchecked, name) for name, policy in policies.items()}
+    targets = {name: _on_rows(policy) for name, policy in policies.items()}
+    asked = Asked()
+    if bank is not None and choice is not None:
+        asked = Asked(bank=bank, tau=narrowest(kept, bank))
     found = evaluate_all(
         *(kept, targets),
         estimators=["ips", "snips", "dr_kernel" if choice else "dr"],
@@ -226,6 +225,16 @@ def _candidates(method: str, log: Log, bank: Source | None) -> tuple[Sequence[st
     if line.verdict == "stop":  # too noisy to tell, or the embedding hears nothing of the reward
         return (*BY_SENTENCES, "dr"), [f"dr competes, which looks at prompts only, as {line.said}"]
     return BY_SENTENCES, []
+
+
+def _on_rows(policy: LearnedPolicy) -> Tabled:
+    """As a target on rows whose contexts are written out, none of which it has seen."""
+
+    def table(log: Log) -> Array:
+        assert log.contexts is not None
+        return np.asarray(policy.core.table(log.contexts), dtype=np.float64)
+
+    return Tabled(table, policy.method)
 
 
 def kernel_gain(kept: Log, target: Target, asked: Asked, alpha: float) -> Interval:

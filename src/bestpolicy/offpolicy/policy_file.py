@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,11 @@ from bestpolicy.offpolicy.reward_nets import Crossed, Standardised
 from bestpolicy.offpolicy.rows_seen import RowsSeen
 
 KIND, VERSION = "bestpolicy policy", 1
+# What numpy, zipfile and zlib raise over a file that is none of theirs, or damaged.
+BROKEN = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, SyntaxError, MemoryError),
+)
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -67,14 +74,15 @@ def read_policy(path: Path | str) -> LearnedPolicy:
     """The policy in this file."""
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # From memory: over a broken file numpy would leave the handle open.
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays: Arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays["about"].tobytes())
         if about["kind"] != KIND:
             raise ValueError
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}; `bestpolicy learn` writes one") from None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError):
+    except BROKEN:
         raise ConfigError(f"{path} is not a policy that `bestpolicy learn` has written") from None
     if about["version"] > VERSION:
         raise ConfigError(f"{path} was written by a newer bestpolicy: update this one")

@@ -303,8 +303,10 @@ def estimate(
     bounds: tuple[float, float],
     alpha: float,
     others: Mapping[str, Interval] | None = None,
+    effective: float | None = None,
 ) -> Estimate:
-    """Terms folded, back on the scale of the rewards; `others` are intervals made already."""
+    """Terms folded, back on the scale of the rewards; `others` are intervals made already, and
+    `effective` rows those of the estimator's own weights, where these are not the prompts'."""
     low, high = bounds
     others = others or {}
     reach = high - low
@@ -315,8 +317,9 @@ def estimate(
     usual = back(sums.normal(alpha))
     sure = back(others["betting"] if "betting" in others else proof.interval(alpha))
     warnings: tuple[str, ...] = ()
-    if few := proof.effective < FEW:
-        worth = f"the log is worth {proof.effective:.0f} rows of the target's own"
+    effective = proof.effective if effective is None else effective
+    if few := effective < FEW:
+        worth = f"the log is worth {effective:.0f} rows of the target's own"
         warnings = (f"{worth}, fewer than {FEW:.0f}: nothing is claimed",)
     if proof.uneven:
         warnings += ("rows stand for different numbers of rows: no interval holds at finite n",)
@@ -329,7 +332,7 @@ def estimate(
         warnings,
         usual,
         not (few or proof.uneven),
-        proof.effective,
+        effective,
         {name: back(interval) for name, interval in others.items()},
     )
 

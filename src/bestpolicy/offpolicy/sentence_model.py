@@ -30,13 +30,14 @@ class SentenceModel:
 
     thetas: Array  # (folds, p)
     products: bool
-    source: Source
+    source: Source | None  # None: for sentences at hand only
 
     def __call__(self, rows: Rows) -> tuple[Array, Array]:
         """q_i and d_i, on the rewards' own scale."""
-        log = rows.log
+        log, source = rows.log, self.source
+        assert source is not None
         return self.predicted(log, embeddings(log)), self.predicted(
-            log, self.source.mean(log, rows.table)
+            log, source.mean(log, rows.table)
         )
 
     def predicted(self, log: Log, said: Array) -> Array:
@@ -47,7 +48,7 @@ class SentenceModel:
 
 
 def sentence_model(
-    log: Logged, source: Source, *, folds: int = 2, products: bool = True
+    log: Logged, source: Source | None, *, folds: int = 2, products: bool = True
 ) -> SentenceModel:
     """The model of this log; without `products`, context and sentence only add up."""
     if folds < 2 or len(log) < 2 * folds:
