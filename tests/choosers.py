@@ -34,7 +34,7 @@ def by_word(
 
 def by_number(column: str = "id", names: Sequence[str] = NAMES[:2]) -> LearnedPolicy:
     """A policy of a number: the larger it is, the more it prefers the first of two."""
-    net = Net(np.array([[1.0]]), np.zeros(1), np.array([[1.0, 0.0]]), np.zeros(2))
+    net = Net(np.array([[10.0]]), np.zeros(1), np.array([[0.1, 0.0]]), np.zeros(2))
     core = Softmax(Scored(net, np.zeros(1), np.ones(1)))
     return LearnedPolicy(tuple(names), (Feature(column),), core, "slope")
 

@@ -1,5 +1,5 @@
-"""A study with a learned policy, really run: each duel has the prompt that was drawn by its context,
-the record finds it again, and a run that is killed draws the same."""
+"""A study with a learned policy, really run: each duel has the prompt that its context drew, the
+record finds it again, and a run that is killed draws the same."""
 
 from __future__ import annotations
 
@@ -93,6 +93,7 @@ def agree_with_the_chances(found: Counter[tuple[str, str]]) -> None:
             assert low <= found[tier, name] <= high, (tier, name, found[tier, name])
 
 
+@pytest.mark.slow  # several commands
 def test_each_input_gets_a_prompt_by_its_context(tmp_path: Path) -> None:
     path = study(tmp_path)
     done = play(path)
@@ -108,6 +109,7 @@ def test_each_input_gets_a_prompt_by_its_context(tmp_path: Path) -> None:
     assert bestpolicy_("export", path, "--format", "trl-dpo", "-o", pairs).code == 0
 
 
+@pytest.mark.slow  # several commands
 def test_a_chooser_that_ignores_the_context_is_caught(tmp_path: Path) -> None:
     path = study(tmp_path)
     play(path, twin=IGNORES)
@@ -138,10 +140,12 @@ def drawn_of(path: Path) -> Counter[str]:
     return found
 
 
+@pytest.mark.slow  # several commands
 def test_answers_are_never_shared_though_nothing_is_drawn_but_the_prompt(tmp_path: Path) -> None:
     texts_are_found(tmp_path)
 
 
+@pytest.mark.slow  # several commands
 def test_answers_that_are_shared_by_content_are_caught(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         texts_are_found(tmp_path, SHARES)
@@ -157,6 +161,7 @@ def test_the_draw_of_a_prompt_is_uniform_and_not_the_seed_of_the_model() -> None
     assert uniform(5) != 5 / 2**63
 
 
+@pytest.mark.slow  # several commands
 def test_check_foresees_what_the_drawn_prompts_take(tmp_path: Path) -> None:
     """A prompt of 4,000 characters that gold inputs get with chance 1/2: 500 tokens on average
     over both tiers, though a few samples say anything between 0 and 1,000."""
@@ -217,14 +222,16 @@ def test_a_row_that_cannot_be_read_is_named_with_its_number(tmp_path: Path) -> N
 def provided(folder: Path, server: FakeProvider) -> Path:
     """The same, answered by a provider at temperature 0, and judged by a function."""
     folder.mkdir()
-    path = write(folder, server, budget={"comparisons": 80})
+    path = write(folder, server, budget={"comparisons": 40})
     kept(folder)
     told = json.loads(path.read_text())
     for i, row in enumerate(told["inputs"]):
         told["inputs"][i] = {"input": row, "tier": ("gold", "free")[i % 2]}
     entry = policy("c", server, learned="policy.npz", temperature=0)
     del entry["prompt"]
-    entry["prompts"] = {name: f"{letter}: {{{{input}}}}" for letter, name in zip("abc", NAMES)}
+    entry["prompts"] = {
+        name: f"{letter}: {{{{input}}}}" for letter, name in zip("abc", NAMES, strict=True)
+    }
     told["policies"] = [policy("a", server, temperature=0), policy("b", server), entry]
     path.write_text(json.dumps(told))
     return path
@@ -238,14 +245,14 @@ def test_a_run_that_is_killed_chooses_the_same_prompts(tmp_path: Path) -> None:
     killed = 0
     with FakeProvider(answer=settled) as server:
         path = provided(tmp_path / "cut", server)
-        for part in (0.2, 0.4, 0.7):
+        for part in (0.3, 0.6):
             process = start("run", path, "--json")
             while len(server.requests) < part * many and process.poll() is None:
                 pass
             process.send_signal(signal.SIGKILL)
             killed += end(process).code == -signal.SIGKILL
         done = play(path)
-    assert killed >= 2
+    assert killed >= 1
     assert (done.said["verdict"], done.said["replay"]) == (
         whole.said["verdict"],
         whole.said["replay"],

@@ -227,8 +227,8 @@ class StudySection(Section):
     )
     policies: list[PolicyEntry] = Field(
         min_length=1,
-        description="a list of policies, each with `call` or with `model` and `prompt` (or `learned` "
-        "and `prompts`)",
+        description="a list of policies, each with `call`, or `model` and `prompt`, or `model`, "
+        "`learned` and `prompts`",
     )
     judge: JudgeSection = Field(
         description="a mapping with exactly one of llm, call, check, human, live, replay"
