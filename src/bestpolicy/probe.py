@@ -24,8 +24,7 @@ from bestpolicy.foresee import Course, Met, courses
 from bestpolicy.llm.canaries import KINDS, canary, fared
 from bestpolicy.llm.checks import Check
 from bestpolicy.llm.judges import CheckJudge, FunctionJudge, LlmJudge
-from bestpolicy.llm.players import Called, Player, Prompted
-from bestpolicy.llm.prompts import places
+from bestpolicy.llm.players import Called, Player, Prompted, length
 from bestpolicy.report.probed import Bench, Forecast, Probe, Probed, Range, Sample
 
 ROWS = 400  # inputs over which prompts are measured
@@ -65,10 +64,10 @@ def _check_rows(file: StudyFile, players: Players) -> None:
     if file.rows is not None:
         return
     for name, player in players.answers.items():
-        if isinstance(player, Prompted) and (columns := places(player.prompt)):
+        if isinstance(player, Prompted) and player.columns:
             raise ConfigError(
-                f"policy {name!r} needs the column {columns[0]!r}, which live traffic will bring: "
-                "to try it before, give a few typical rows as `inputs:`"
+                f"policy {name!r} needs the column {player.columns[0]!r}, which live traffic will "
+                "bring: to try it before, give a few typical rows as `inputs:`"
             )
 
 
@@ -123,37 +122,33 @@ def _policy(name: str, player: Player, drawn: Sequence[Any], rows: Sequence[Any]
                 made.failures.append(f"raised {type(error).__name__}: {error}"[:300])
         return made
     prompts = [player.ask(row, seed) for seed, row in enumerate(drawn)]
-    made.cached = not prompts[0].drawn
-    for row, end in zip(drawn, player.model.complete(prompts), strict=True):
+    made.cached = not (player.chooses or prompts[0].drawn)
+    shown = []
+    for row, prompt, end in zip(drawn, prompts, player.model.complete(prompts), strict=True):
         if isinstance(end, Failed):
             made.failures.append(end.reason)
         else:
+            shown.append(length(prompt))
             made.samples.append(
                 Sample(row, end.text, end.tokens_in, end.tokens_out, end.usd, end.seconds)
             )
-    _average(made, player, rows)
+    _average(made, player, rows, shown)
     return made
 
 
-def _average(made: Probed, player: Prompted, rows: Sequence[Any]) -> None:
-    """What one answer takes over all inputs: prompts are measured, answers are as sampled."""
+def _average(made: Probed, player: Prompted, rows: Sequence[Any], shown: Sequence[int]) -> None:
+    """What one answer takes over all inputs: prompts are measured, answers are as sampled, of
+    which each model was `shown` so many characters."""
     if not made.samples:
         return
-    shown = [_length(player, sample.row) for sample in made.samples]
-    longer = sum(_length(player, row) for row in rows[:ROWS]) / len(rows[:ROWS]) - sum(shown) / len(
-        shown
-    )
+    usual = sum(player.length(row) for row in rows[:ROWS]) / len(rows[:ROWS])
+    longer = usual - sum(shown) / len(shown)
     read = sum(s.tokens_in for s in made.samples) / len(made.samples)
     written = sum(s.tokens_out for s in made.samples) / len(made.samples)
     # A row's own text: about four characters make a token in most languages and vocabularies.
     made.tokens = max(0.0, read + longer / 4) + written
     known = player.model.most_usd(player.ask(made.samples[0].row, 0)) is not None
     made.usd = sum(s.usd for s in made.samples) / len(made.samples) if known else None
-
-
-def _length(player: Prompted, row: Any) -> int:
-    prompt = player.ask(row, 0)
-    return len(prompt.text) + len(prompt.system or "")
 
 
 def _judge(

@@ -19,6 +19,7 @@ from hypothesis.errors import Unsatisfiable
 
 from bestpolicy.serve.app import make_app
 from bestpolicy.serve.listen import bound
+from choosers import TEXTS, kept
 from serve.serving import housed, running, token, write
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
@@ -96,6 +97,21 @@ def test_every_answer_is_one_that_the_description_says(
     print(sum(statuses.values()), "cases:", dict(sorted(statuses.items())))
     assert statuses[200] > 0
     assert sum(statuses[code] for code in (400, 422)) > 0
+
+
+@pytest.mark.slow
+def test_a_study_with_a_learned_policy_holds_it_too(tmp_path: Path) -> None:
+    rows = [{"input": f"{i}", "tier": "gold"} for i in range(50)]
+    with housed(write(tmp_path, policies=both(tmp_path), inputs=rows)) as house:
+        statuses = holds(make_app(house), None, CASES // 3)
+    assert statuses[200] > 0
+    assert statuses[422] > 0
+
+
+def both(folder: Path) -> list[dict[str, Any]]:
+    learned = {"learned": kept(folder), "prompts": TEXTS, "model": "scripted/echo"}
+    fixed = {"model": "scripted/echo", "prompt": "plain to {{input}}"}
+    return [learned | {"id": "learned"}, fixed | {"id": "fixed"}]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bestpolicy.config.calls import CallFault, resolve
+from bestpolicy.config.choosing import Choosing
 from bestpolicy.config.places import Fault, FaultyFile, Keys
 from bestpolicy.config.schema import CheckJudge, TermsSection
 from bestpolicy.config.sources import SourceFault, read_rows
@@ -94,14 +95,11 @@ class _Making:
         if policy.named is None:  # the answers were recorded elsewhere
             return None
         model = self._model((*policy.keys, "model"), policy.named)
-        return Prompted(
-            model,
-            policy.named,
-            section.prompt or "",
-            section.system,
-            section.temperature,
-            section.max_tokens,
-        )
+        draws = (section.system, section.temperature, section.max_tokens)
+        if policy.chooser is not None:
+            texts = policy.prompts
+            return Choosing(model, policy.named, "", *draws, chooser=policy.chooser, texts=texts)
+        return Prompted(model, policy.named, section.prompt or "", *draws)
 
     def _judge(self) -> Referee:
         section = self.file.section.judge

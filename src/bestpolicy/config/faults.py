@@ -34,7 +34,9 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 SECTIONS: dict[tuple[str, ...], type[BaseModel]] = _sections(StudySection)
 INNER: dict[tuple[str, ...], str] = {  # what an item of a list, or a named section, may be
-    ("policies",): "a mapping with `call`, or with `model` and `prompt`",
+    (
+        "policies",
+    ): "a mapping with `call`, or `model` and `prompt`, or `model`, `learned` and `prompts`",
     ("inputs",): "a text, or a mapping of columns to values",
     ("constraints",): "a mapping with `metric` and `max`",
     ("models", EACH): "a mapping of price, requests_per_minute, concurrency, timeout_s",

@@ -26,6 +26,8 @@ CROSSED = (
     "adapter",
 )  # what a matrix may vary
 
+LEARNED = {"learned", "prompts"}  # which go together
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -91,6 +93,13 @@ def _shape(page: Page, keys: Keys, section: PolicyEntry, played: bool) -> Iterat
             )
     elif not played and kinds == {"id"}:
         return
+    elif kinds & LEARNED:
+        for name in sorted(kinds & {"prompt", "matrix"}):
+            message = "does not go with `learned`, a policy that chooses among its `prompts`"
+            yield page.fault((*keys, name), message, at_name=True)
+        if lacking := sorted({"model", *LEARNED} - kinds):
+            message = "a learned policy has `learned`, `prompts` and `model`"
+            yield page.fault(keys, f"needs {' and '.join(lacking)}; {message}")
     elif not {"model", "prompt"} <= kinds and crossed <= set(CROSSED):
         missing = " and ".join(sorted({"model", "prompt"} - kinds))
         yield page.fault(keys, f"needs {missing}; a policy has `call`, or `model` and `prompt`")

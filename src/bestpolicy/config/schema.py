@@ -44,6 +44,12 @@ class PolicyEntry(Section):
     adapter: Text | None = Field(
         None, description="a folder with a LoRA adapter, for a model of local/"
     )
+    learned: Text | None = Field(None, description="a file that `bestpolicy learn` has written")
+    prompts: Text | dict[str, str] | None = Field(
+        None,
+        description="a mapping of prompts' ids to texts, or a csv or jsonl file with columns id "
+        "and prompt",
+    )
     matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] | None = Field(
         None, min_length=1, description="a mapping of keys to lists with at least one value each"
     )
@@ -221,7 +227,8 @@ class StudySection(Section):
     )
     policies: list[PolicyEntry] = Field(
         min_length=1,
-        description="a list of policies, each with `call` or with `model` and `prompt`",
+        description="a list of policies, each with `call`, or `model` and `prompt`, or `model`, "
+        "`learned` and `prompts`",
     )
     judge: JudgeSection = Field(
         description="a mapping with exactly one of llm, call, check, human, live, replay"

@@ -26,7 +26,7 @@ def read_rows(name: str, folder: Path) -> tuple[Row, ...]:
         raise SourceFault(f"must be a file's path, saw {name!r}; allowed: {READABLE}")
     readers = {".csv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}
     if suffix == ".parquet":
-        rows = tuple(_parquet(_bytes(name, folder), name))
+        rows = tuple(_parquet(read_bytes(name, folder), name))
     elif suffix in readers:
         rows = tuple(readers[suffix](read_text(name, folder), name))
     else:
@@ -41,12 +41,13 @@ def read_rows(name: str, folder: Path) -> tuple[Row, ...]:
 def read_text(name: str, folder: Path) -> str:
     """A text file beside the YAML, in UTF-8."""
     try:
-        return _bytes(name, folder).decode("utf-8-sig")  # line ends stay as they are
+        return read_bytes(name, folder).decode("utf-8-sig")  # line ends stay as they are
     except UnicodeDecodeError as error:
         raise SourceFault(f"{name} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
 
 
-def _bytes(name: str, folder: Path) -> bytes:
+def read_bytes(name: str, folder: Path) -> bytes:
+    """A file beside the YAML, as it is."""
     try:
         return (folder / name).read_bytes()
     except (FileNotFoundError, NotADirectoryError, ValueError):

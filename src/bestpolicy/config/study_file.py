@@ -6,9 +6,10 @@ What passed here is trusted by `connect`, which imports functions and makes mode
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ from bestpolicy.config import judging, matrix
 from bestpolicy.config.faults import from_pydantic, near
 from bestpolicy.config.features import features
 from bestpolicy.config.judging import JUDGES, strangers
+from bestpolicy.config.learned import with_learned
 from bestpolicy.config.places import Fault, FaultyFile, Keys, Page, read
 from bestpolicy.config.schema import PolicyEntry, StudySection
 from bestpolicy.config.sources import SourceFault, columns, is_finite, read_rows, read_text
@@ -26,6 +28,9 @@ from bestpolicy.llm.named import Named
 from bestpolicy.llm.prompts import Row
 from bestpolicy.store.address import address, is_server, shown
 
+if TYPE_CHECKING:
+    from bestpolicy.offpolicy.learned import LearnedPolicy
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -33,7 +38,19 @@ class Policy:
 
     id: str
     keys: Keys
-    section: PolicyEntry
+    section: PolicyEntry  # of a learned one with its file's hash, and its prompts' texts
+    chooser: LearnedPolicy | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """What a learned policy chooses among: texts by their ids."""
+        told = self.section.prompts
+        return told if isinstance(told, dict) else {}
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is filled from a row."""
+        return (self.section.prompt or "", *self.prompts.values(), self.section.system or "")
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -91,7 +108,7 @@ class StudyFile:
         """What the policies are made of, where the design is to use it and all are described."""
         if self.section.design.structure not in ("features", "auto"):
             return None
-        if any(policy.section.call is not None for policy in self.policies):
+        if any(policy.section.call or policy.section.learned for policy in self.policies):
             return None
         described = [policy.definition for policy in self.policies]
         return features(described, interactions=self.section.design.interactions)
@@ -139,6 +156,10 @@ def load(path: str) -> StudyFile:
     policies = []
     for entry in found:
         policy, prompt_faults = _with_prompt(page, entry, known)
+        if entry.section.learned is not None:
+            section_, chooser, more = with_learned(page, entry, policy.section, known, rows)
+            policy = replace(policy, section=section_, chooser=chooser)
+            prompt_faults += more
         policies.append(policy)
         faults += prompt_faults
     if len(found) == 1 and not faults:
@@ -250,7 +271,8 @@ def _structure(file: StudyFile) -> list[Fault]:
     if design.structure == "features" and file.features is None:
         message = (
             "needs policies that are described by model, prompt, temperature or max_tokens and "
-            "differ in them, which functions are not; choose bradley-terry or auto"
+            "differ in them, which functions and learned policies are not; choose bradley-terry or "
+            "auto"
         )
         return [fault(("design", "structure"), message)]
     if design.trust_structure and file.section.decide.indifference > 0:

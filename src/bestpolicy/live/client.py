@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 
 from bestpolicy.core.nouns import ConfigError
 from bestpolicy.live.draw import disguise, drawn, place
+from bestpolicy.live.known import Known
 from bestpolicy.live.spool import Spool
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Given:
     propensity: float | None
     name: str = field(repr=False)  # the unit's keyed hash
     snapshot: int | None
+    at: float | None = None  # of a learned policy: where to `choose` the unit's prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +65,6 @@ class Health:
     refused: int  # that the server would not take
     defaults: int  # units that got the default policy, as no snapshot was known
     error: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A snapshot as the server gave it."""
-
-    study: str
-    version: int
-    chances: tuple[float, ...]
-    policies: tuple[str, ...]
-    configs: tuple[Mapping[str, Any], ...]
-    draw_key: bytes
-    unit_key: bytes
-    log_context: bool
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> _Known:
-        return cls(
-            told["study"],
-            told["version"],
-            tuple(told["chances"]),
-            tuple(policy["policy"] for policy in told["policies"]),
-            tuple(policy["config"] for policy in told["policies"]),
-            bytes.fromhex(told["draw_key"]),
-            bytes.fromhex(told["unit_key"]),
-            told["log_context"],
-        )
 
 
 class Live:
@@ -152,6 +127,7 @@ class Live:
                 known.chances[policy],
                 name,
                 known.version,
+                known.at(policy, name),
             )
             if len(self._units) > KNOWN:
                 self._units.popitem(last=False)
@@ -260,7 +236,7 @@ class Live:
     def _fetch(self, client: httpx2.Client) -> None:
         answer = client.get("/v1/snapshot")
         _check(answer)
-        known = _Known.of(answer.json())
+        known = Known.of(answer.json())
         if self._known is not None and self._known.study != known.study:
             raise ConfigError(f"this is study {known.study!r}, and was {self._known.study!r}")
         self._known = known
@@ -275,9 +251,9 @@ class Live:
             self._refused += sum(not end["recorded"] for end in ends)
             self._spool.sent(len(rows))
 
-    def _cached(self) -> _Known | None:
+    def _cached(self) -> Known | None:
         with suppress(OSError, ValueError, KeyError, TypeError):
-            return _Known.of(json.loads((self._folder / "snapshot.json").read_text()))
+            return Known.of(json.loads((self._folder / "snapshot.json").read_text()))
         return None
 
     def _keep(self, text: str) -> None:

@@ -21,6 +21,12 @@ def place(key: bytes, study: str, name: str) -> float:
     return (int.from_bytes(told) >> 11) * 2.0**-53
 
 
+def choice(key: bytes, study: str, policy: str, name: str) -> float:
+    """Where a unit's prompt is drawn, if its policy is a learned one: uniform over units, and with
+    a key of its own independent of the draw of the policy."""
+    return place(key, study, f"{name} {policy}")
+
+
 def drawn(x: float, chances: Sequence[float]) -> int:
     """The policy that x falls to; one of chance 0 is never drawn."""
     total, last = 0.0, 0

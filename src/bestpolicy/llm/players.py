@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, ClassVar
 
 from bestpolicy.core.talk import MAX_TOKENS, Model, Prompt
 from bestpolicy.llm.named import Named
-from bestpolicy.llm.prompts import Row, fill
+from bestpolicy.llm.prompts import Row, fill, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,16 @@ class Prompted:
     system: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    chooses: ClassVar[bool] = False  # whether the prompt itself is drawn
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a row must have, so that it can be asked about."""
+        return tuple(dict.fromkeys(places(self.prompt) + places(self.system or "")))
+
+    def length(self, row: Row) -> float:
+        """Characters that the model reads about this row, on average over draws of the prompt."""
+        return float(length(self.ask(row, 0)))
 
     def ask(self, row: Row, seed: int) -> Prompt:
         """What the model is asked about this row."""
@@ -44,10 +54,16 @@ class Called:
 Player = Prompted | Called
 
 
-def key_of(named: Named, prompt: Prompt, draw: str) -> str:
+def length(prompt: Prompt) -> int:
+    """Characters that a model reads."""
+    return len(prompt.text) + len(prompt.system or "")
+
+
+def key_of(named: Named, prompt: Prompt, draw: str, *, chosen: bool = False) -> str:
     """The name of one answer: where nothing is drawn, whoever asks the same shares the answer;
-    where something is, it belongs to one `draw` and to no other."""
-    if prompt.drawn:
+    where something is, be it that the prompt was `chosen` by chance, it belongs to one `draw` and
+    to no other."""
+    if chosen or prompt.drawn:
         return draw
     parts = (str(named), prompt.text, prompt.system, prompt.max_tokens, prompt.choices)
     return f"sha256:{sha256(repr(parts).encode('utf-8', 'surrogatepass')).hexdigest()}"

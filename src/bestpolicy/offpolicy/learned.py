@@ -72,14 +72,36 @@ class LearnedPolicy:
     def of_row(self, row: Mapping[str, Any]) -> Array:
         """(A,) its chances for a row of named values."""
         values = np.array([[number for one in self.features for number in _read(one, row)]])
-        table: Array = self.table(values if self.features else None, 1)[0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            table: Array = self.table(values if self.features else None, 1)[0]
+        if not np.isfinite(table).all():
+            raise ConfigError(
+                f"a learned policy has no chances for {values[0].tolist()!s:.80}, numbers that are "
+                "too far from all that it learnt from"
+            )
         return table
+
+    def unreadable(self, row: Mapping[str, Any]) -> Feature | None:
+        """The first feature that a row of named values does not tell, if there is one."""
+        for one in self.features:
+            try:
+                _read(one, row)
+            except ConfigError:
+                return one
+        return None
 
     def choose(self, row: Mapping[str, Any], at: float) -> tuple[str, float]:
         """The prompt where a uniform draw `at` falls, and its chance."""
         chances = self.of_row(row)
         a = int(pick(chances[None], np.array([[at]]))[0, 0])
         return self.names[a], float(chances[a])
+
+
+def wanted(one: Feature) -> str:
+    """What a row must hold of a feature, in words."""
+    if one.words:
+        return f"{one.name!r}, one of {_some(one.words)}"
+    return f"{one.name!r}, " + ("a number" if one.width == 1 else f"a list of {one.width} numbers")
 
 
 def features_of(log: Log) -> tuple[Feature, ...]:
@@ -132,7 +154,7 @@ def _read(one: Feature, row: Mapping[str, Any]) -> list[float]:
     values = value if isinstance(value, list | tuple | np.ndarray) else [value]
     try:
         numbers = [float(each) for each in values]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = []
     if len(numbers) != one.width or not all(map(isfinite, numbers)):
         many = "a number" if one.width == 1 else f"a list of {one.width} numbers"

@@ -195,7 +195,8 @@ class Table:
         role: Role,
         who: str,
     ) -> Wanted:
-        key = key_of(who_says.named, prompt, draw)
+        chosen = isinstance(who_says, Prompted) and who_says.chooses
+        key = key_of(who_says.named, prompt, draw, chosen=chosen)
         # Every try may be charged.
         most = TRIES * (who_says.model.most_usd(prompt) or 0.0)
         return Wanted(Ask(key, number, role, who, most), who_says.model, prompt)

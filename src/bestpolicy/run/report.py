@@ -139,12 +139,24 @@ def _said(feedback: str) -> str:
 
 def _assumptions(file: StudyFile) -> Sequence[str]:
     told = []
-    drawn = [p for p in file.policies if p.named is not None and p.section.temperature != 0]
+    drawn = [
+        p
+        for p in file.policies
+        if p.named is not None and (p.section.temperature != 0 or p.chooser is not None)
+    ]
     if any(p.named is not None for p in file.policies) and len(drawn) < len(file.policies):
         told.append(
             "At temperature 0 a policy answers an input once, and that answer is used wherever the "
             "input comes up again: the verdict takes it for what the model says"
         )
+    for policy in file.policies:
+        if (chooser := policy.chooser) is not None:
+            by = ", ".join(one.name for one in chooser.features) or "nothing, always the same"
+            told.append(
+                f"The policy {policy.id} is learned: for each duel it draws one of "
+                f"{len(chooser.names)} prompts, with chances by {by}, and is judged by what those "
+                "prompts answer; that is fair if it has not learnt from these inputs"
+            )
     if file.section.constraints:
         told.append(
             "A policy leaves when it is proven to break a constraint on average; a policy that "

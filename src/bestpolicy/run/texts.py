@@ -49,15 +49,14 @@ def shown_of(file: StudyFile, row: Mapping[str, Any]) -> dict[str, str]:
 
 def _shown(file: StudyFile) -> set[str] | None:
     """The columns that prompts are filled from; None where functions are shown all."""
-    texts = [policy.section.prompt or "" for policy in file.policies]
-    texts += [policy.section.system or "" for policy in file.policies]
+    texts = (text for policy in file.policies for text in policy.texts)
     return {column for text in texts for column in places(text)} or None
 
 
 def _key(file: StudyFile, policies: Mapping[str, Policy], comparison: Comparison, name: str) -> str:
     draw = f"duel {comparison.id}: {name}"
     policy = policies.get(name)
-    if policy is None or policy.named is None:
+    if policy is None or policy.named is None or policy.chooser is not None:
         return draw
     row: Mapping[str, Any] = {} if file.rows is None else file.rows[comparison.context]
     section = policy.section

@@ -59,7 +59,10 @@ class AssignAnswer(BaseModel):
     """The policy of a unit, and what to send with its feedback."""
 
     policy: str = Field(description="its id")
-    config: dict[str, Any] = Field(description="as the study file defines it")
+    config: dict[str, Any] = Field(
+        description="as the study file defines it; of a learned policy with `chosen`: id, prompt, "
+        "chance"
+    )
     propensity: float = Field(gt=0, le=1, description="the chance with which it was drawn")
     token: str
 
@@ -108,13 +111,18 @@ def routes(house: House) -> APIRouter:
     )
     async def assign(request: Request) -> Response:
         """The same unit gets the same policy whenever it comes. Send the token back with what
-        the unit gave back; it is good for the study's feedback window."""
+        the unit gave back; it is good for the study's feedback window. A learned policy chooses
+        a prompt by the context, which is in the config as `chosen`; where a study has one, every
+        unit needs the context that it chooses by."""
         guard.check(request)
         told = await read(AssignBody, request)
         _check_json(told.context)
+        if (wrong := traffic.wrong(told.context)) is not None:
+            raise Problem(422, f"body.context: {wrong}")
         if traffic.by_winner:
             try:
-                return Response(await traffic.match(told.unit), media_type="application/json")
+                match = await traffic.match(told.unit, told.context)
+                return Response(match, media_type="application/json")
             except Conflict as refusal:
                 raise Problem(409, str(refusal)) from None
         given = await traffic.assign(told.unit, told.context)

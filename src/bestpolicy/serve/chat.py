@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bestpolicy.config import StudyFile
+from bestpolicy.config.choosing import Choosing
 from bestpolicy.core.talk import Prompt
 from bestpolicy.llm.players import Prompted
 from bestpolicy.llm.prompts import Row, places
@@ -109,9 +110,12 @@ class Chat:
     stream: bool
     usage: bool
 
-    def prompt(self, policy: Prompted, seed: int) -> Prompt:
-        """What this policy's model is asked."""
-        own = policy.ask(self.row, seed)
+    def prompt(self, policy: Prompted, seed: int, at: float | None = None) -> Prompt:
+        """What this policy's model is asked; a learned one draws its prompt `at` that number."""
+        if isinstance(policy, Choosing) and at is not None:
+            own = policy.ask_at(self.row, seed, at)
+        else:
+            own = policy.ask(self.row, seed)
         most = own.max_tokens if self.most is None else min(own.max_tokens, self.most)
         system = self.system if own.system is None else own.system
         return replace(own, system=system, before=self.before, max_tokens=most)
@@ -124,8 +128,7 @@ class Columns:
     def __init__(self, file: StudyFile) -> None:
         named: dict[str, None] = {}
         for policy in file.policies:
-            section = policy.section
-            for text in (section.prompt or "", section.system or ""):
+            for text in policy.texts:
                 named |= dict.fromkeys(places(text))
         self.prompted = any(policy.named is not None for policy in file.policies)
         self.names = tuple(named)

@@ -107,8 +107,8 @@ def routes(house: House) -> APIRouter:
     )
     async def completions(request: Request) -> Response:
         """The last message of the user fills the column that the study's prompts name, `metadata`
-        the others; earlier turns go along. A policy's system prompt takes the place of the
-        request's, and `max_tokens` may only lower the policy's.
+        the others and what a learned policy chooses by; earlier turns go along. A policy's system
+        prompt takes the place of the request's, and `max_tokens` may only lower the policy's.
 
         The unit is the header X-Unit, or `user`; without either every request is a unit of its
         own. Send the header X-Bestpolicy-Token of the answer to /v1/feedback with what the answer
@@ -120,8 +120,12 @@ def routes(house: House) -> APIRouter:
         if unit is not None and not 0 < len(unit) <= UNIT:
             raise Problem(400, f"X-Unit must have 1 to {UNIT} characters", code="invalid_value")
         chat = read(await request.body(), name, columns, unit)
-        given = await house.traffic.assign(chat.unit or f"request {secrets.token_hex(16)}")
-        said = speakers.say(given.policy, chat)
+        if (wrong := house.traffic.wrong(chat.row)) is not None:
+            detail = f"{wrong}: give it in metadata"
+            raise Problem(400, detail, param="metadata", code="invalid_value")
+        who = chat.unit or f"request {secrets.token_hex(16)}"
+        given = await house.traffic.assign(who, chosen=False)
+        said = speakers.say(given.policy, chat, given.at)
         answer = Answer(name, chat)
         headers = {TOKEN: given.token}
         if chat.stream:

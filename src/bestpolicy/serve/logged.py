@@ -50,6 +50,7 @@ class SnapshotAnswer(BaseModel):
     draw_key: str
     unit_key: str
     log_context: bool
+    choice_key: str = Field(description="empty where no policy is a learned one")
 
 
 class RowAnswer(BaseModel):

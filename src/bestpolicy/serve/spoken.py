@@ -53,8 +53,9 @@ class Speakers:
         self._house = house
         self._room = BoundedSemaphore(MOST)
 
-    async def say(self, policy: str, chat: Chat) -> AsyncIterator[Told]:
-        """The pieces of the answer, and at last how it ended."""
+    async def say(self, policy: str, chat: Chat, at: float | None = None) -> AsyncIterator[Told]:
+        """The pieces of the answer, and at last how it ended. A learned policy's prompt is drawn
+        `at` a number in [0, 1)."""
         if not self._room.acquire(blocking=False):
             yield Problem(503, FULL, headers={"Retry-After": "1"}, code="overloaded")
             return
@@ -66,7 +67,7 @@ class Speakers:
 
         def run() -> None:
             try:
-                for what in self._answer(policy, chat):
+                for what in self._answer(policy, chat, at):
                     tell(what)
             except StoreError as error:
                 log.error("%s: %s", type(error).__name__, error)
@@ -83,7 +84,7 @@ class Speakers:
         while (what := await told.get()) is not None:
             yield what
 
-    def _answer(self, policy: str, chat: Chat) -> Iterator[Told]:
+    def _answer(self, policy: str, chat: Chat, at: float | None) -> Iterator[Told]:
         player = self._house.players.answers.get(policy)
         if player is None:
             yield Problem(
@@ -95,7 +96,7 @@ class Speakers:
             ask = Ask(f"gateway {name}: {policy}", -1, "gateway", policy)
             yield from self._paid(ask, lambda: _called(player, chat), None)
             return
-        prompt = chat.prompt(player, secrets.randbits(31))
+        prompt = chat.prompt(player, secrets.randbits(31), at)
         worst = player.model.most_usd(prompt) or 0.0
         ask = Ask(f"gateway {name}: {policy}", -1, "gateway", policy, worst)
         yield from self._paid(ask, lambda: _streamed(player.model, prompt), prompt.max_tokens)

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Self
 
@@ -35,6 +35,7 @@ from bestpolicy.live.matches import Matches, Side
 from bestpolicy.live.stand import Stand
 from bestpolicy.live.terms import terms_of
 from bestpolicy.run.open import Opened
+from bestpolicy.serve.choices import Choices
 from bestpolicy.serve.signing import Expired, Forged, Signer
 from bestpolicy.store import LastingStore
 from bestpolicy.store.claims import Claim as Held
@@ -43,7 +44,7 @@ from bestpolicy.store.rows import canonical, digest
 
 log = logging.getLogger("bestpolicy.serve")
 
-TOKEN = "assignment"
+TOKEN, CHOICE = "assignment", "choice"
 MATCH = "match"
 BATCH = 500  # requests in one transaction, at most
 KNOWN = 50_000  # units that are answered from memory
@@ -61,6 +62,7 @@ class Assigned:
     propensity: float
     token: str
     text: str  # all of it as JSON
+    at: float | None = None  # of a learned policy: where the unit's prompt is drawn
 
 
 class Traffic:
@@ -73,6 +75,7 @@ class Traffic:
         study: str,
         policies: Mapping[str, Mapping[str, Any]],
         matches: Matches | None = None,  # where the answer is a winner
+        choices: Choices | None = None,  # where policies are learned
     ) -> None:
         self.books = books
         self.study = study
@@ -83,6 +86,7 @@ class Traffic:
             for policy, config in policies.items()
         )
         self._matches = matches
+        self._choices = choices
         self._signer = signer
         self._draws, self._units = signer.key("draw"), signer.key("unit")
         self._known: OrderedDict[str, Row] = OrderedDict()
@@ -103,10 +107,16 @@ class Traffic:
         matches = None
         if books.terms.by == "winner":
             matches = Matches(opened.study, books.ledger, books.terms.window)
-        return cls(books, signer, opened.study.name, policies, matches)
+        choices = Choices(opened.file, signer.key(CHOICE), opened.study.name)
+        return cls(books, signer, opened.study.name, policies, matches, choices or None)
 
-    async def assign(self, unit: str, context: Any = None) -> Assigned:
-        """The policy of this unit, the same one whenever it comes."""
+    def wrong(self, context: Mapping[str, Any] | None) -> str | None:
+        """Why a unit of this context cannot be given whichever policy there is, if it cannot."""
+        return None if self._choices is None else self._choices.wrong(context)
+
+    async def assign(self, unit: str, context: Any = None, *, chosen: bool = True) -> Assigned:
+        """The policy of this unit, the same one whenever it comes; of a learned one also what it
+        has `chosen`. Whoever asks has made sure that nothing is `wrong` with the context."""
         name = disguise(self._units, self.study, unit)
         row = self._known.get(name)
         if row is None or not self.books.snapshot.chances[row.policy]:
@@ -118,7 +128,8 @@ class Traffic:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(name)
-        return self._given(row, name)
+        given = self._given(row, name)
+        return given if self._choices is None else self._choosing(given, name, context, chosen)
 
     async def feedback(self, token: str, reward: float, key: str) -> Receipt:
         """Keep what the unit of this token gave back; it is on disk when this returns. Forged,
@@ -142,6 +153,7 @@ class Traffic:
             "draw_key": self._draws.hex(),
             "unit_key": self._units.hex(),
             "log_context": self.books.terms.log_context,
+            "choice_key": "" if self._choices is None else self._signer.key(CHOICE).hex(),
         }
 
     async def logged(self, rows: Sequence[Mapping[str, Any]]) -> list[Settled]:
@@ -183,7 +195,7 @@ class Traffic:
         """Whether units play duels, and say who won."""
         return self._matches is not None
 
-    async def match(self, unit: str) -> str:
+    async def match(self, unit: str, context: Any = None) -> str:
         """The duel of this unit, as JSON; Conflict when there is none left."""
         assert self._matches is not None
         name = disguise(self._units, self.study, unit)
@@ -192,7 +204,7 @@ class Traffic:
         told = {"u": name, "d": match.claim.duel, "t": match.claim.token}
         token = self._signer.sign(MATCH, told, lasts=self.books.terms.window)
         sides = {
-            side: {"policy": self.policies[policy], "config": self._configs[policy]}
+            side: {"policy": self.policies[policy], "config": self._config(policy, name, context)}
             for side, policy in (("left", match.left), ("right", match.right))
         }
         return canonical({**sides, "propensity": match.propensity, "token": token})
@@ -255,6 +267,29 @@ class Traffic:
         text = f'{self._openings[row.policy]}{row.propensity!r},"token":"{token}"}}'
         config = self._configs[row.policy]
         return Assigned(self.policies[row.policy], config, row.propensity, token, text)
+
+    def _config(self, policy: int, unit: str, context: Any) -> Mapping[str, Any]:
+        """A policy's definition, and what it chooses for the unit where it is a learned one."""
+        config = self._configs[policy]
+        if self._choices is None:
+            return config
+        found = self._choices.of(self.policies[policy], unit, context)
+        return config if found is None else {**config, "chosen": found}
+
+    def _choosing(self, given: Assigned, unit: str, context: Any, chosen: bool) -> Assigned:
+        """The same with where the unit's prompt is drawn and, if asked for, the prompt."""
+        assert self._choices is not None
+        at = self._choices.at(given.policy, unit)
+        if at is None or not chosen:
+            return replace(given, at=at)
+        config = self._config(self.policies.index(given.policy), unit, context)
+        told = {
+            "policy": given.policy,
+            "config": config,
+            "propensity": given.propensity,
+            "token": given.token,
+        }
+        return replace(given, at=at, config=config, text=canonical(told))
 
     async def _settle(self, request: Request) -> Settled:
         """What becomes of it, once that is on disk; a refusal is raised."""
