@@ -31,9 +31,9 @@ SIDE, LOW, KEPT = 24, 8, 12  # pixels a side; frequencies a side; directions of 
 VIEWER, MOTIFS = 4, ("stripes", "rings", "checks")
 MEASURES = ("brightness", "colourfulness", "orientation", "symmetry")
 REACH = 0.8  # of a taste, in standard deviations of the measures among all pictures
-POOL = 100  # pictures of each motif and style behind true values
+POOL = 50  # pictures of each motif and style behind true values
 LOOKED_AT = 4000  # pictures that fix the embedding's directions and the measures' scales
-CONTEXTS = 2000  # viewers over which true values are averaged
+CONTEXTS = 1000  # viewers over which true values are averaged
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,10 @@ class PictureWorld:
         rng = stream(self.seed, "worlds/pictures/logging")
         slopes = rng.normal(size=(VIEWER + len(MOTIFS), self.actions)) / 2
         return Softmax(lambda contexts: contexts @ slopes, beta)
+
+    def best(self) -> Softmax:
+        """All but certain to take the style that the viewer likes best on average."""
+        return Softmax(self.expected, 1e9)
 
     def log(self, n: int, rng: Rng) -> Log:
         """n rows of the logging policy; `query_id` is the motif, `sentence_emb` the picture's."""
