@@ -57,7 +57,9 @@ def main(styles: int, rows: int, worlds: int, path: Path | None) -> dict[str, li
             shown = {METHODS[name]: policy.table(viewers) for name, policy in found.items()}
             shown["the best there is"] = world.best().table(viewers)
             path.write_text(sheet(world, viewers, shown))
-    print(f"\n{styles} styles, {rows:,} rows, {worlds} worlds: share of the way from random to best")
+    print(
+        f"\n{styles} styles, {rows:,} rows, {worlds} worlds: share of the way from random to best"
+    )
     for name, values in near.items():
         reach = f" ± {np.std(values, ddof=1) / worlds**0.5:.3f}" if worlds > 1 else ""
         print(f"{METHODS.get(name, name):26}{np.mean(values):6.3f}{reach}")

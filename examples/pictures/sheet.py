@@ -38,8 +38,8 @@ def sheet(world: PictureWorld, viewers: Array, shown: Mapping[str, Array], seed:
     cell = SHOWN * (SIZE + GAP) + 3 * GAP
     wide, high = LEFT + len(viewers) * cell, TOP + len(shown) * (SIZE + 4 * GAP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" '
-        f'height="{high}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}">',
+        "<style>text { font: 13px sans-serif } .worth { font-size: 10px }</style>",
         f'<rect width="{wide}" height="{high}" fill="white"/>',
     ]
     for i, motif in enumerate(motif_of(viewers)):
@@ -60,6 +60,6 @@ def sheet(world: PictureWorld, viewers: Array, shown: Mapping[str, Array], seed:
                 parts.append(
                     f'<image x="{x}" y="{top}" width="{SIZE}" height="{SIZE}" '
                     f'href="data:image/png;base64,{data}"/>'
-                    f'<text x="{x}" y="{top + SIZE + 12}" font-size="10">{worth:.0%}</text>'
+                    f'<text x="{x}" y="{top + SIZE + 12}" class="worth">{worth:.0%}</text>'
                 )
     return "\n".join([*parts, "</svg>", ""])

@@ -116,18 +116,30 @@ def played(at: Setting, number: int) -> tuple[Material, Callable[[Any], float]]:
         world = prompt_world(number, actions=at.actions, compat=True)
         log = world.log(at.rows, rng, world.logging(stream(number, f"{purpose}/logging")))
         scale, source, prompts = SCALE, Known(world, number), world.prompts
-        truth: Callable[[Any], float] = world.optimality
+        ends = world.value(world.uniform().table), world.value(world.best().table)
+
+        def truth(policy: Any) -> float:
+            return (world.value(policy) - ends[0]) / (ends[1] - ends[0])
+
     else:
         pictures = picture_world(number, styles=at.actions)
         log = pictures.log(at.rows, rng)
         scale = SCALE * float(embeddings(log).std(axis=0).mean())
         source, prompts = banked(pictures, log, seed=number), pictures.styles
-        truth = pictures.optimality
-    if at.extra:
-        added = scale * stream(number, f"{purpose}/extra").normal(size=(len(log), at.extra))
-        log = replace(log, columns={**log.columns, EMBEDDING: np.hstack([embeddings(log), added])})
-        return Material(log, number, prompts, Diluted(source, at.extra, scale, number)), truth
-    return Material(log, number, prompts, source), truth
+        return _given(at, number, log, scale, source, prompts), pictures.optimality
+    return _given(at, number, log, scale, source, prompts), truth
+
+
+def _given(
+    at: Setting, number: int, log: Log, scale: float, source: Source, prompts: Array
+) -> Material:
+    """What methods learn from, with the numbers that mean nothing."""
+    if not at.extra:
+        return Material(log, number, prompts, source)
+    rng = stream(number, f"bench/metric/{at.world}/{at.actions}/extra")
+    added = scale * rng.normal(size=(len(log), at.extra))
+    log = replace(log, columns={**log.columns, EMBEDDING: np.hstack([embeddings(log), added])})
+    return Material(log, number, prompts, Diluted(source, at.extra, scale, number))
 
 
 def oracle(log: Log, extra: int) -> Metric:
@@ -185,21 +197,27 @@ def main(
         for job, result in zip(jobs, waiting, strict=True):
             done.append((job[0], result.result()))
             console.print(f"{title(job[0])}, world {job[1]}: learnt", highlight=False)
-    rows = [_row(at, [found for own, found in done if own == at]) for at in SETTINGS]
-    report = {
-        "quick": quick, "seed": seed, "worlds": worlds, "steps": training.steps, "width": WIDTH,
-        "cpu_s": round(sum(found["cpu_s"] for _, found in done), 1), "rows": rows,
-    }  # fmt: skip
+    report = _told(done, quick, seed, worlds, training.steps)
     out.mkdir(parents=True, exist_ok=True)
     (out / "metric.json").write_text(json.dumps(report, indent=1) + "\n")
     table = Table(title=f"Optimality ± standard error over {worlds} worlds")
-    lines = [cells(row, method) for row in rows for method in METHODS]
+    lines = [cells(row, method) for row in report["rows"] for method in METHODS]
     for head in lines[0]:
         table.add_column(head)
     for line in lines:
         table.add_row(*line.values())
     console.print(table)
     return report
+
+
+def _told(
+    done: list[tuple[Setting, dict[str, Any]]], quick: bool, seed: int, worlds: int, steps: int
+) -> dict[str, Any]:
+    rows = [_row(at, [found for own, found in done if own == at]) for at in SETTINGS]
+    return {
+        "quick": quick, "seed": seed, "worlds": worlds, "steps": steps, "width": WIDTH,
+        "cpu_s": round(sum(found["cpu_s"] for _, found in done), 1), "rows": rows,
+    }  # fmt: skip
 
 
 def title(at: Setting) -> str:

@@ -136,7 +136,7 @@ def _slopes(x: Array, said: Array, r: Array, shuffles: int, rng: Rng) -> Array |
         return None
     left = np.sqrt(np.maximum(0, lengths - np.maximum(0, chance.mean(axis=0))))
     made: Array = white @ turn[:, left > 0] * left[left > 0]
-    return made
+    return made if left.any() else None
 
 
 def _moment(X: Array, z: Array, e: Array, often: Array) -> Array:

@@ -32,7 +32,7 @@ VIEWER, MOTIFS = 4, ("stripes", "rings", "checks")
 MEASURES = ("brightness", "colourfulness", "orientation", "symmetry")
 REACH = 0.8  # of a taste, in standard deviations of the measures among all pictures
 POOL = 50  # pictures of each motif and style behind true values
-LOOKED_AT = 4000  # pictures that fix the embedding's directions and the measures' scales
+LOOKED_AT = 2000  # pictures that fix the embedding's directions and the measures' scales
 CONTEXTS = 1000  # viewers over which true values are averaged
 
 
