@@ -1,6 +1,6 @@
 """Learn which style of picture to show to whom, from a log of clicks.
 
-    python examples/pictures/run.py [--styles 60] [--rows 4000] [--worlds 3] [--sheet sheet.svg]
+    python examples/pictures/run.py [--styles 60] [--rows 2000] [--worlds 3] [--sheet sheet.svg]
 
 A renderer stands in for any frozen generator: all that is asked of it is `sample`, which makes
 pictures for contexts and styles, and `embed`, which says where they lie. The world knows its
@@ -69,7 +69,7 @@ def main(styles: int, rows: int, worlds: int, path: Path | None) -> dict[str, li
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--styles", type=int, default=60)
-    asked.add_argument("--rows", type=int, default=4000)
+    asked.add_argument("--rows", type=int, default=2000)
     asked.add_argument("--worlds", type=int, default=3)
     asked.add_argument("--sheet", type=Path, help="write a contact sheet of world 0, an .svg file")
     given = asked.parse_args()
