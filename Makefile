@@ -63,6 +63,7 @@ bench: $(VENV)/.ready ## the published tables beside ours, in docs/bench (long)
 	$(RUN)bestpolicy bench injections
 	$(RUN)bestpolicy bench sentences
 	$(RUN)bestpolicy bench offline-prompts
+	$(RUN)bestpolicy bench metric
 	$(RUN)bestpolicy bench coverage
 
 build: $(VENV)/.ready ## sdist and wheel in dist/

@@ -97,8 +97,8 @@ def bench(
     (what a run costs besides its models), injections (answers that tell the judge what to say),
     serve (what live traffic costs the server), kills (kill -9 under load), service (A/A tests
     through the real service), sentences (values of policies from the sentences they logged), ope
-    (off-policy evaluation), coverage (its intervals) or offline-prompts (policies learnt from
-    logged sentences).
+    (off-policy evaluation), coverage (its intervals), offline-prompts (policies learnt from
+    logged sentences) or metric (the same by distances that were learnt too).
     """
     import re
     from importlib import import_module
