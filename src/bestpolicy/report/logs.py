@@ -82,6 +82,10 @@ def render_lesson(lesson: Lesson, made: Made) -> str:
     each = 1 - (1 - one.confidence) / one.candidates
     said, told = claim(learned), view(Answers(lesson.about, (one,), each), made)
     told["targets"][0] |= {"reasons": [], "advice": learned_advice(learned)}
+    told["facts"][:1] = [
+        ("rows to learn from", f"{learned.rows:,}"),
+        ("rows held out", f"{learned.estimate.n:,}"),
+    ]
     told |= {
         "claim": said,
         "long": len(said) > LONG,
