@@ -77,10 +77,21 @@ class Adam:
         mean, square, moved = [], [], []
         old = zip(self.mean.parts(), self.square.parts(), net.parts(), strict=True)
         for (m, s, part), g in zip(old, gradient.parts(), strict=True):
-            m = FIRST * m + (1 - FIRST) * g
-            s = SECOND * s + (1 - SECOND) * g * g
-            unbiased = m / (1 - FIRST**t), s / (1 - SECOND**t)
-            moved.append(part - rate * unbiased[0] / (np.sqrt(unbiased[1]) + TINY))
+            # In place, since a wide output layer is as slow as its memory.
+            spare: Array = np.multiply(g, 1 - FIRST)
+            m = np.multiply(m, FIRST)
+            m += spare
+            np.multiply(g, 1 - SECOND, out=spare)
+            spare *= g
+            s = np.multiply(s, SECOND)
+            s += spare
+            np.divide(s, 1 - SECOND**t, out=spare)
+            np.sqrt(spare, out=spare)
+            spare += TINY
+            step: Array = np.divide(m, 1 - FIRST**t)
+            step *= rate
+            step /= spare
+            moved.append(np.subtract(part, step, out=step))
             mean.append(m)
             square.append(s)
         return Net(*moved), Adam(Net(*mean), Net(*square), t)
