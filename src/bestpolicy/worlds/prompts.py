@@ -71,7 +71,7 @@ class PromptWorld:
 
     def mean_sentence(self, contexts: Array, actions: Ints) -> Array:
         """(n, D) mu(q, a)."""
-        return self._base(contexts) + self._shifts()[actions]
+        return self._base(contexts) + self._shifts(actions)
 
     def mean_under(self, contexts: Array, chances: Array) -> Array:
         """(n, D) E[s' | q] over prompts by these (n, A) chances."""
@@ -85,7 +85,7 @@ class PromptWorld:
     def draws(self, contexts: Array, chances: Array, count: int, rng: Rng) -> tuple[Ints, Array]:
         """(n, count) prompts by these (n, A) chances, and (n, count, D) sentences to them."""
         picked = pick(chances, rng.random((len(contexts), count)))
-        mean = self._base(contexts)[:, None] + self._shifts()[picked]
+        mean = self._base(contexts)[:, None] + self._shifts(picked)
         return picked, mean + self.spread * rng.normal(size=mean.shape)
 
     def mean_reward(self, contexts: Array, sentences: Array) -> Array:
@@ -189,8 +189,9 @@ class PromptWorld:
         made: Array = (contexts[:, D:] @ self.M) * (self.times * self.steer)
         return made
 
-    def _shifts(self) -> Array:
-        return self.moves * (self.times * self.steer)
+    def _shifts(self, actions: Ints | slice = slice(None)) -> Array:
+        moved: Array = self.moves[actions] * (self.times * self.steer)
+        return moved
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,7 @@ def _summed(at: Material) -> Slope:
 
 
 def _self_normalised(at: Material) -> Slope:
-    return self_normalised_dso(
-        *(at.said, at.centred, at.density, at.speaker, at.near, at.support)
-    )
+    return self_normalised_dso(*(at.said, at.centred, at.density, at.speaker, at.near, at.support))
 
 
 def _published(at: Material) -> Slope:

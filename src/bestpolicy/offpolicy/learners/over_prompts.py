@@ -22,7 +22,9 @@ Floats = NDArray[Any]
 Closeness = Callable[[Ints], Floats]  # rows -> (m, A) Kbar(x_i, ., s_i)
 
 
-def dso_summed(worth: Floats, density: Floats, closeness: Closeness, *, most: float = MOST) -> Slope:
+def dso_summed(
+    worth: Floats, density: Floats, closeness: Closeness, *, most: float = MOST
+) -> Slope:
     """Climb the reweighted worth (n,) = r - b by how near each prompt comes to what was said."""
 
     def slope(rows: Ints, chances: Floats, rng: Rng) -> Floats:  # noqa: ARG001 - a Slope
