@@ -31,8 +31,8 @@ class Fit:
     kernel: str = "gaussian"
     tau: float = 1.0  # published units in compat, else median distances
     density: str = "mc-100"
-    model: str = "net"
-    folds: int = 2
+    model: str = "net"  # stopped by held-out rows; net-long, linear or exact
+    folds: int = 5
     shift: float = 0.0  # added to all rewards
 
     @property
@@ -54,11 +54,13 @@ class Play:
 
 
 PUBLISHED = Fit("dso-published", density="fa")
-OFFLINE = (
-    *map(Fit, ("regression", "is", "dr", "potec")),
-    *(PUBLISHED, Fit("dso"), Fit("sdm"), Fit("cf-dr-dso")),
+LONG = tuple(  # nets fitted for long, in two folds: as near as ours come to the published ones
+    Fit(method, model="net-long", folds=2) for method in ("regression", "dr", "potec")
 )
+OURS = (Fit("dso"), Fit("sdm"), Fit("cf-dr-dso"))
+OFFLINE = (*LONG, Fit("is"), PUBLISHED, *OURS)
 STANDARD = (*OFFLINE, Fit("online"))
+STOPPED = tuple(map(Fit, ("regression", "dr", "potec")))  # with the same nets as our own methods
 MORE = (  # at the main point: other forms of DSO
     *(Fit("dso", density=density) for density in ("exact", "mc-400")),
     *(Fit(method, density="exact") for method in ("dso-summed", "dso-self", "cf-dr-dso")),
@@ -71,7 +73,7 @@ MODELS = Cell(prompts=100, rows=2000)
 
 def prompts(quick: bool) -> Iterator[Play]:
     for size in (10, 100, 1000) if quick else SIZES:
-        for fit in STANDARD:
+        for fit in (*STANDARD, *STOPPED):
             yield Play("prompts", Cell(size), fit, WORTH)
     for fit in () if quick else MORE:
         yield Play("prompts", Cell(1000), fit, SEVERAL)
@@ -99,18 +101,19 @@ def kernels(quick: bool) -> Iterator[Play]:
             for density in ("mc-100", "exact"):
                 yield Play("kernels", Cell(), Fit("dso", kernel, tau, density), FEW)
             yield Play("kernels", Cell(), Fit("cf-dr-dso", kernel, tau), FEW)
-    for fit in () if quick else OFFLINE:
-        own = fit if fit.method in ("regression", "is", "dr", "potec", "sdm") else _clean(fit)
+    for fit in () if quick else (*STOPPED, Fit("is"), *OURS):
+        own = replace(fit, tau=CLEAN) if "dso" in fit.method else fit
         yield Play("kernels", Cell(compat=False), own, FEW)
 
 
 def models(quick: bool) -> Iterator[Play]:
     """Models of the reward that are wrong by force, right by knowledge, or have seen the row; and
     rewards that are moved by a constant."""
-    fits = [Fit("dso"), Fit("dso", density="exact"), Fit("sdm"), Fit("cf-dr-dso"), Fit("dso-self")]
+    fits = [*OURS, Fit("dso", density="exact"), Fit("dso-self"), Fit("regression")]
     for model in ("linear", "exact"):
         fits += [Fit("sdm", model=model), Fit("cf-dr-dso", model=model)]
-    fits += [Fit("cf-dr-dso", model=model, folds=1) for model in ("net", "linear")]
+    fits.append(Fit("cf-dr-dso", model="net-long", folds=2))
+    fits += [Fit("cf-dr-dso", model=model, folds=1) for model in ("net-long", "linear")]
     for shift in (0.0, 1.0, -1.0):
         fits.append(Fit("dso-published", density="exact", shift=shift))
     fits += [Fit("dso", density="exact", shift=shift) for shift in (1.0, -1.0)]
@@ -154,7 +157,3 @@ def key(cell: Cell, seed: int, fit: Fit) -> str:
     """What a finished fit is kept under."""
     parts = [f"{k}={v}" for k, v in (asdict(cell) | {"seed": seed} | asdict(fit)).items()]
     return " ".join(parts)
-
-
-def _clean(fit: Fit) -> Fit:
-    return replace(fit, tau=CLEAN)

@@ -23,7 +23,7 @@ from bestpolicy.offpolicy.learners.material import Material, sampled, summed
 from bestpolicy.offpolicy.learners.methods import Learnt, by_slope, learnt
 from bestpolicy.offpolicy.learners.training import Slope, Training, scored
 from bestpolicy.offpolicy.reward_nets import Fit as FitModel
-from bestpolicy.offpolicy.reward_nets import Predict, fit_net
+from bestpolicy.offpolicy.reward_nets import Fitting, Predict, fit_net
 from bestpolicy.worlds.prompts import D, PromptWorld, prompt_world
 
 Floats = NDArray[Any]
@@ -110,10 +110,12 @@ def model(at: Place, name: str) -> FitModel:
     """How a reward is foreseen from context and sentence."""
     if name == "net":
         return fit_net
+    if name == "net-long":
+        return lambda inputs, rewards, rng: fit_net(inputs, rewards, rng, Fitting(held=0.0))
     if name == "linear":
         return fit_line
     if name != "exact":
-        raise ConfigError(f"no model is called {name!r}; there are net, linear, exact")
+        raise ConfigError(f"no model is called {name!r}; there are net, net-long, linear, exact")
     mean = float(at.log.rewards.mean())
 
     def known(inputs: Floats, rewards: Floats, rng: Rng) -> Predict:  # noqa: ARG001 - a Fit

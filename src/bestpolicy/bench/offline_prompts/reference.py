@@ -46,6 +46,8 @@ def reference(cell: Cell, fit: Fit) -> float | None:
     if fit.method == "dso-published" and (fit.kernel, fit.tau, fit.density) != PLAIN:
         plot = KERNELS.get((fit.kernel, fit.density)) if cell == Cell() else None
         return None if plot is None else plot[TAUS.index(fit.tau)]
+    if fit.method in ("regression", "dr", "potec") and fit.model != "net-long":
+        return None
     found = None
     if cell == Cell(rows=cell.rows):
         found = ROWS.get(cell.rows)

@@ -18,7 +18,15 @@ ACROSS: dict[str, tuple[str, Callable[[Row], str]]] = {  # what stands above a g
     "kernels": ("tau", lambda row: f"{row['tau']:g}"),
 }
 DRAWN = {"prompts": "prompts", "rows": "rows", "noise": "sigma", "kernels": "tau"}
-SHOWN = ("is", "dr", "dso-published, density fa", "dso", "sdm", "cf-dr-dso", "online")
+SHOWN = (
+    "is",
+    "dr, model net-long, folds 2",
+    "dso-published, density fa",
+    "dso",
+    "sdm",
+    "cf-dr-dso",
+    "online",
+)
 
 
 @dataclass(frozen=True, slots=True)

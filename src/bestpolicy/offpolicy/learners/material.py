@@ -43,7 +43,7 @@ class Material:
     density_of: Callable[[Material], Floats] | None = None  # summed over prompts, if nobody says
     training: Training = field(default_factory=Training)
     fit: Fit = fit_net  # of reward models
-    folds: int = 2
+    folds: int = 5
     shrinks: float | None = None  # of CF-DR-DSO: what calibration says, if nobody else does
     watch: Callable[[int], object] | None = None  # told the step, now and then
 
