@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bestpolicy.core.net import Net, fitted, fitting
 from bestpolicy.core.nouns import Rng
+from bestpolicy.core.rng import stream
 from bestpolicy.offpolicy.folds import Moments
 
 Floats = NDArray[Any]
@@ -156,8 +157,9 @@ def crossed(
     rows = np.arange(len(inputs))
     kept = [rows % folds != f if folds > 1 else rows >= 0 for f in range(folds)]
     # A stream each: how long one fold draws depends on rewards that another must not know.
-    own = zip(kept, rng.spawn(folds), strict=True)
-    return Crossed([fit(inputs[mine], rewards[mine], chance) for mine, chance in own])
+    seed = int(rng.integers(1 << 62))
+    chance = [stream(seed, "reward nets", f) for f in range(folds)]
+    return Crossed([fit(inputs[mine], rewards[mine], chance[f]) for f, mine in enumerate(kept)])
 
 
 def calibration(rewards: Floats, predicted: Floats) -> float:
