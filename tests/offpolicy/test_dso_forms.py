@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from test_learners import (
     DENSITY,
+    MODEL,
     PLACES,
     REWARD,
     SAYS,
@@ -33,7 +34,7 @@ from bestpolicy.offpolicy.density import logged
 from bestpolicy.offpolicy.kernel import gaussian
 from bestpolicy.offpolicy.learners.over_prompts import dso_summed
 from bestpolicy.offpolicy.learners.self_normalised import self_normalised_dso
-from bestpolicy.offpolicy.learners.sentences import dso, weights
+from bestpolicy.offpolicy.learners.sentences import doubly_robust_dso, dso, weights
 from bestpolicy.offpolicy.learners.support import Heard, quantiles, supports
 from bestpolicy.offpolicy.learners.training import Slope, scored
 
@@ -116,6 +117,25 @@ def test_the_baseline_leaves_the_mean_slope_alone_and_lowers_its_variance() -> N
     # The twin: a baseline that includes the draw's own value.
     twin = at.mean_slope(with_(lambda v: v - v.mean(axis=1, keepdims=True)), 2)
     assert off(twin, truth) > 6
+
+
+def test_a_residual_by_prompt_in_place_of_the_sentence_climbs_something_else() -> None:
+    """The twin of CF-DR-DSO: Rhat(x, a_i) taken off r_i where Rhat(x, s_i) is meant."""
+    at = Played(3)
+    by_prompt = np.einsum("xas,xs->xa", SAYS, MODEL)
+
+    def climb(own: Any) -> Any:
+        def foreseen(rows: Any, said: Any) -> Any:
+            logged = said.shape[1] == 1
+            return own[rows][:, None] if logged else at.foreseen(MODEL)(rows, said)
+
+        slope = doubly_robust_dso(
+            *(at.sentences, at.r, at.density, at.speaker, near, foreseen), shrink=1.0, most=np.inf
+        )
+        return off(at.mean_slope(slope, 4), climbed(MODEL + smooth(REWARD - MODEL)))
+
+    assert climb(MODEL[at.x, at.s]) < 6
+    assert climb(by_prompt[at.x, at.a]) > 6
 
 
 def test_the_mean_of_c_under_the_logging_policy_is_one() -> None:

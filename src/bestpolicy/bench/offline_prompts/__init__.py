@@ -59,6 +59,12 @@ def main(
         said = ", ".join(f"{f.said} {r['optimality']:.2f}" for f, r in found.items())
         console.print(f"{number} of {len(todo)}: world {world}, {cell}: {said}", highlight=False)
     report = reported(plays(list(GRIDS), quick, replications), kept.read(), quick, seed)
+    write(report, out, console)
+    return report
+
+
+def write(report: dict[str, Any], out: Path, console: Console) -> None:
+    """The report, its tables and its figures."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "offline-prompts.json").write_text(json.dumps(report, indent=1) + "\n")
     for grid in (*show.grids(report), show.goals(report), show.steps(report)):
@@ -67,14 +73,15 @@ def main(
         if any(row["grid"] == name for row in report["rows"]):
             path = out / f"offline-prompts-{name}.svg"
             figures.save(show.figure(report, name), path, console, wide=7)
-    return report
 
 
 def reported(
     lines: list[Play], kept: dict[str, Found], quick: bool, seed: int = FIRST
 ) -> dict[str, Any]:
     """All lines of which anything is finished, in the worlds that are."""
-    rows, worlds, spent = [], {}, {}
+    rows: list[dict[str, Any]] = []
+    worlds: dict[tuple[Cell, Fit], dict[int, float]] = {}
+    spent: dict[tuple[Cell, Fit], float] = {}
     for line in lines:
         found = {
             number: kept[at]

@@ -63,7 +63,7 @@ def _parts(size: int, seed: int) -> dict[str, Callable[[], object]]:
     sentences, density = log.columns[EMBEDDING], np.full(ROWS, 0.5)
     rows = rng.integers(ROWS, size=batch)
     actions = rng.integers(size, size=(batch, DRAWS))
-    x = rng.normal(size=(batch, 2 * D)).astype(np.float32)
+    x: Any = rng.normal(size=(batch, 2 * D)).astype(np.float32)
     net = Net.drawn(rng, 2 * D, Training().hidden, size, single=True)
     adam = Adam.fresh(net)
 
@@ -78,7 +78,7 @@ def _parts(size: int, seed: int) -> dict[str, Callable[[], object]]:
 
     def output() -> object:
         chances = softmax(net(x))
-        slopes = scored(chances, drawn(chances, DRAWS, rng), worth)
+        slopes: Any = scored(chances, drawn(chances, DRAWS, rng), worth)
         return adam.step(net, net.back(x, slopes), 1e-3)
 
     return {"sentences": about_sentences, "output": output}

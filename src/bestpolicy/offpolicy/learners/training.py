@@ -54,7 +54,7 @@ def trained(
     for step in range(training.steps):
         rows = rng.integers(len(x), size=training.batch)
         some = x[rows]
-        slopes = slope(rows, softmax(net(some)), rng).astype(np.float32)
+        slopes: Floats = slope(rows, softmax(net(some)), rng).astype(np.float32)
         slopes /= -training.batch
         net, adam = adam.step(net, net.back(some, slopes), training.rate)
         if watch is not None and step % PROGRESS == 0:
