@@ -14,6 +14,7 @@ _LIVE = runpy.run_path(str(Path(__file__).with_name("write_bench_live.py")))
 _SENTENCES = runpy.run_path(str(Path(__file__).with_name("write_bench_sentences.py")))
 _LOGS = runpy.run_path(str(Path(__file__).with_name("write_bench_logs.py")))
 _METRIC = runpy.run_path(str(Path(__file__).with_name("write_bench_metric.py")))
+_LEARNT = runpy.run_path(str(Path(__file__).with_name("write_bench_learnt.py")))
 _OPE = runpy.run_path(str(Path(__file__).with_name("write_bench_ope.py")))
 
 
@@ -204,7 +205,7 @@ def page() -> str:
         parts.append(f"| {row['policies']:,} | {row['structure']} | {times} | {target} |")
     parts += [*_run(_read("run")), *_injections(_read("injections")), *_LIVE["tables"]()]
     parts += [*_SENTENCES["tables"](), *_LOGS["tables"](), *_OPE["tables"]()]
-    parts += [*_SENTENCES["learnt"](), *_METRIC["tables"]()]
+    parts += [*_LEARNT["tables"](), *_METRIC["tables"]()]
     return "\n".join([*parts, ""])
 
 

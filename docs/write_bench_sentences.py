@@ -22,33 +22,6 @@ IPS. {cpu_s:.0f} CPU seconds.
 
 ![errors](sentences.svg)
 """
-LEARNT = """\
-
-## Policies learnt from logged sentences
-
-`bestpolicy bench offline-prompts`. The world of prompts with its published quirks,
-{rows_a_log:,} rows a log, {worlds} worlds: (V - V(uniform)) / (V(best) - V(uniform)) ± standard
-error over worlds, and in brackets the method note's figure at the same point. Reward models are
-cross-fitted nets, *DSO* has a Gaussian kernel of published width. Single worlds differ by 0.1.
-{cpu_s:.0f} CPU seconds.
-
-| method | 10 prompts | 100 prompts | 1,000 prompts |
-|---|---|---|---|"""
-
-
-def learnt() -> list[str]:
-    if not (path := FOLDER / "offline-prompts.json").is_file():
-        return []
-    report: dict[str, Any] = json.loads(path.read_text())
-    lines = [LEARNT.format(**report)]
-    methods = dict.fromkeys(row["method"] for row in report["rows"])
-    for method in methods:
-        cells = []
-        for row in (row for row in report["rows"] if row["method"] == method):
-            beside = "" if row["reference"] is None else f" ({row['reference']:.3f})"
-            cells.append(f"{row['optimality']:.3f} ± {row['stderr']:.3f}{beside}")
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    return lines
 
 
 def tables() -> list[str]:

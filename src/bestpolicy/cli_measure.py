@@ -66,14 +66,14 @@ def simulate(
 @click.argument("name")
 @click.option("--quick", is_flag=True, help="Fewer replications: minutes instead of hours.")
 @click.option("--out", default="docs/bench", show_default=True, help="Folder for JSON and figure.")
-@click.option("--instances", help="Only these, with commas between (dueling).")
+@click.option("--instances", help="Only these, with commas between (dueling, offline-prompts).")
 @click.option("--methods", help="Only these, with commas between (dueling).")
 @click.option("--figures", help="Only these, with commas between (llm-po).")
 @click.option("--replications", type=click.IntRange(1), help="Instead of the published number.")
 @click.option("--processes", type=click.IntRange(1), help="Default: one for each core.")
 @click.option("--store", help="An address of a database instead of a file (serve, kills, service).")
 @executor_option
-@click.option("--cache", type=click.Path(file_okay=False), help="Folder of the peers' environment.")
+@click.option("--cache", type=click.Path(file_okay=False), help="Folder of what is kept.")
 @json_option
 def bench(
     name: str,
@@ -98,7 +98,8 @@ def bench(
     serve (what live traffic costs the server), kills (kill -9 under load), service (A/A tests
     through the real service), sentences (values of policies from the sentences they logged), ope
     (off-policy evaluation), coverage (its intervals), offline-prompts (policies learnt from
-    logged sentences) or metric (the same by distances that were learnt too).
+    logged sentences: prompts, rows, noise, kernels and models; what is finished is kept) or
+    metric (the same by distances that were learnt too).
     """
     import re
     from importlib import import_module

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bestpolicy.bench.offline_prompts import REFERENCE, material
+from bestpolicy.bench.offline_prompts.grids import Cell, Fit
+from bestpolicy.bench.offline_prompts.play import material, place
 from bestpolicy.core.rng import stream
 from bestpolicy.core.softmax import drawn, softmax
-from bestpolicy.offpolicy.learners.methods import learnt
+from bestpolicy.offpolicy.learners.methods import METHODS, learnt
 from bestpolicy.offpolicy.learners.potec import best_of, clusters_of, first_stage
-from bestpolicy.worlds.prompts import prompt_world
 
 Q = np.array([[0.2, 0.7, 0.4], [0.6, 0.1, 0.5]])  # (x, a) rewards
 LOGGING = np.array([[0.5, 0.2, 0.3], [0.3, 0.3, 0.4]])
@@ -65,13 +65,11 @@ def test_clusters_hold_what_is_near() -> None:
 
 @pytest.mark.slow
 def test_every_method_learns_a_policy_and_most_beat_chance() -> None:
-    world = prompt_world(1, actions=6, compat=True)
-    policy = world.logging(stream(1, "tests/logging"), steps=200)
-    at = material(world, world.log(600, stream(1, "tests/log"), policy), 1)
-    some = world.contexts(50, stream(1, "tests/contexts"))
+    at = place(Cell(6, 600), 1)
+    some = at.world.contexts(50, stream(1, "tests/contexts"))
     better = 0
-    for method in REFERENCE:
-        table = learnt(at, method).table
+    for method in METHODS:
+        table = learnt(material(at, Fit(method)), method).table
         assert np.allclose(table(some).sum(axis=1), 1)
-        better += world.optimality(table) > 0.1
-    assert better >= 6
+        better += at.world.optimality(table) > 0.1
+    assert better >= 8

@@ -15,7 +15,7 @@ TABLES = {
     "service": "how often an A/A test through the real service names a winner",
     "sentences": "errors of estimates that look at sentences, beside those that weigh prompts",
     "coverage": "how often intervals of off-policy evaluation cover the truth, at few rows too",
-    "offline-prompts": "what eight methods learn from logged sentences, where the truth is known",
+    "offline-prompts": "what methods learn from logged sentences, where the truth is known",
     "metric": "what learners of sentences gain by distances that were learnt too, and when",
     "ask": "processor time of one ask and one tell, for 10, 100 and 1,000 policies",
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bestpolicy.core.log import Ints, Log
-from bestpolicy.core.nouns import Array, Rng
+from bestpolicy.core.nouns import Array, ConfigError, Rng
 from bestpolicy.core.rng import stream
 from bestpolicy.offpolicy.density import EMBEDDING, Speaker
 from bestpolicy.offpolicy.kernel import Kernel
@@ -22,7 +22,13 @@ class Known:
     seed: int = 0
 
     def closeness(self, log: Log, kernel: Kernel) -> Array:
-        return self.world.closeness(contexts(log), log.columns[EMBEDDING], kernel.width)
+        ways = {"gaussian": self.world.closeness, "uniform": self.world.within}
+        if kernel.name not in ways:
+            raise ConfigError(
+                f"no world knows its nearness by the kernel {kernel.name!r}: take one of "
+                f"{', '.join(ways)}, or a density by draws"
+            )
+        return ways[kernel.name](contexts(log), log.columns[EMBEDDING], kernel.width)
 
     def mean(self, log: Log, chances: Array) -> Array:
         return self.world.mean_under(contexts(log), chances)

@@ -101,8 +101,8 @@ class Log:
         for first in range(0, len(self), rows):
             yield self.at(slice(first, first + rows))
 
-    def at(self, rows: slice) -> Log:
-        """These rows, which have been checked."""
+    def at(self, rows: slice | Ints) -> Log:
+        """These rows, which have been checked; a slice of them is numbered as before."""
 
         def cut(column: NDArray[Any] | None) -> Any:
             return None if column is None else column[rows]
@@ -114,7 +114,8 @@ class Log:
             object.__setattr__(made, name, cut(getattr(self, name)))
         kept = {name: column[rows] for name, column in self.columns.items()}
         object.__setattr__(made, "columns", kept)
-        object.__setattr__(made, "start", self.start + (rows.start or 0))
+        if isinstance(rows, slice):
+            object.__setattr__(made, "start", self.start + (rows.start or 0))
         return made
 
     def picked(self, rows: Ints) -> Log:

@@ -8,7 +8,7 @@ Source of the optimiser: Kingma and Ba 2015, algorithm 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,10 +77,21 @@ class Adam:
         mean, square, moved = [], [], []
         old = zip(self.mean.parts(), self.square.parts(), net.parts(), strict=True)
         for (m, s, part), g in zip(old, gradient.parts(), strict=True):
-            m = FIRST * m + (1 - FIRST) * g
-            s = SECOND * s + (1 - SECOND) * g * g
-            unbiased = m / (1 - FIRST**t), s / (1 - SECOND**t)
-            moved.append(part - rate * unbiased[0] / (np.sqrt(unbiased[1]) + TINY))
+            # In place, since a wide output layer is as slow as its memory.
+            spare: Array = np.multiply(g, 1 - FIRST)
+            m = np.multiply(m, FIRST)
+            m += spare
+            np.multiply(g, 1 - SECOND, out=spare)
+            spare *= g
+            s = np.multiply(s, SECOND)
+            s += spare
+            np.divide(s, 1 - SECOND**t, out=spare)
+            np.sqrt(spare, out=spare)
+            spare += TINY
+            step: Array = np.divide(m, 1 - FIRST**t)
+            step *= rate
+            step /= spare
+            moved.append(np.subtract(part, step, out=step))
             mean.append(m)
             square.append(s)
         return Net(*moved), Adam(Net(*mean), Net(*square), t)
@@ -88,10 +99,20 @@ class Adam:
 
 def descend(net: Net, slope: Callable[[Net, int], Net], steps: int, *, rate: float = 1e-3) -> Net:
     """The net after so many steps of Adam down `slope(net, step)`."""
+    last = net
+    for _, after in descent(net, slope, steps, rate=rate):
+        last = after
+    return last
+
+
+def descent(
+    net: Net, slope: Callable[[Net, int], Net], steps: int, *, rate: float = 1e-3
+) -> Iterator[tuple[int, Net]]:
+    """The same, and how many steps were taken, after each of them."""
     adam = Adam.fresh(net)
     for step in range(steps):
         net, adam = adam.step(net, slope(net, step), rate)
-    return net
+        yield step + 1, net
 
 
 def fitted(
@@ -105,6 +126,22 @@ def fitted(
     rate: float = 1e-3,
 ) -> Net:
     """A net of one output, by least squares on rows drawn with replacement."""
+    for _, net in fitting(x, y, rng, hidden=hidden, steps=steps, batch=batch, rate=rate):
+        last = net
+    return last
+
+
+def fitting(
+    x: Array,
+    y: Array,
+    rng: Rng,
+    *,
+    hidden: int = 100,
+    steps: int = 2000,
+    batch: int = 128,
+    rate: float = 1e-3,
+) -> Iterator[tuple[int, Net]]:
+    """The same net after each of its steps, of which there are some."""
     rows = rng.integers(len(x), size=(steps, batch))
 
     def slope(net: Net, step: int) -> Net:
@@ -112,4 +149,4 @@ def fitted(
         off = net(x[some])[:, 0] - y[some]
         return net.back(x[some], (2 / batch) * off[:, None])
 
-    return descend(Net.drawn(rng, x.shape[1], hidden), slope, steps, rate=rate)
+    return descent(Net.drawn(rng, x.shape[1], hidden), slope, steps, rate=rate)

@@ -49,7 +49,8 @@ def pick(chances: Array, at: Array) -> Ints:
     Row i's ladder stands i higher, so that one sorted search serves all rows.
     """
     n, actions = chances.shape
-    ladder = np.cumsum(chances, axis=1, dtype=np.float64)
+    ladder = chances.astype(np.float64)  # first: to add up in another precision is slow
+    np.cumsum(ladder, axis=1, out=ladder)
     ladder /= ladder[:, -1:]
     height = np.arange(n)[:, None]
     ladder += height

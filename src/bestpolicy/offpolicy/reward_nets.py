@@ -15,11 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bestpolicy.core.net import Net, fitted
+from bestpolicy.core.net import Net, fitted, fitting
 from bestpolicy.core.nouns import Rng
+from bestpolicy.core.rng import stream
 from bestpolicy.offpolicy.folds import Moments
 
 Floats = NDArray[Any]
+CHECKS = frozenset((25, 50, 100, 200, 300, 450, 600, 800, 1000, 1300, 1600, 2000, 2500))
+PATIENCE = 3
+LEAST_HELD = 20  # rows, below which they say nothing
 Predict = Callable[[Floats], Floats]  # (m, d) inputs -> (m,) rewards
 
 
@@ -31,6 +35,7 @@ class Fitting:
     batch: int = 128
     rate: float = 1e-3
     hidden: int = 100
+    held: float = 0.2  # of the rows, which say when to stop; 0 takes all steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +67,41 @@ class Standardised:
 
 
 def fit_net(inputs: Floats, rewards: Floats, rng: Rng, how: Fitting | None = None) -> Standardised:
-    """Least squares by Adam on random batches."""
+    """Least squares by Adam on random batches, for as many steps as foresee rows best that were
+    held out: rewards are noisy, and a net that is fitted for long learns their noise."""
     how = how or Fitting()
     centre, spread = inputs.mean(axis=0), inputs.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     mean, scale = float(rewards.mean()), float(rewards.std()) or 1.0
-    net = fitted(
-        *((inputs - centre) / spread, (rewards - mean) / scale, rng),
+    z, r = (inputs - centre) / spread, (rewards - mean) / scale
+    steps = best_steps(z, r, rng, how)
+    net = fitted(z, r, rng, hidden=how.hidden, steps=steps, batch=how.batch, rate=how.rate)
+    return Standardised(net, centre, spread, mean, scale)
+
+
+def best_steps(z: Floats, r: Floats, rng: Rng, how: Fitting) -> int:
+    """After how many steps, of those in `CHECKS`, a net that has not seen them foresees the rows
+    held out best; looking ends when it has been worse `PATIENCE` times."""
+    held = rng.permutation(len(z)) < how.held * len(z)
+    if held.sum() < LEAST_HELD or held.sum() > len(z) - LEAST_HELD:
+        return how.steps
+    best, least, worse = how.steps, np.inf, 0
+    path = fitting(
+        *(z[~held], r[~held], rng),
         hidden=how.hidden,
         steps=how.steps,
         batch=how.batch,
         rate=how.rate,
     )
-    return Standardised(net, centre, spread, mean, scale)
+    for step, net in path:
+        if step not in CHECKS and step != how.steps:
+            continue
+        error = float(((net(z[held])[:, 0] - r[held]) ** 2).mean())
+        if error < least:
+            best, least, worse = step, error, 0
+        elif (worse := worse + 1) >= PATIENCE:
+            break
+    return best
 
 
 Fit = Callable[[Floats, Floats, Rng], Predict]
@@ -129,7 +156,10 @@ def crossed(
     """Rows split by number; with one fold the model has seen what it predicts."""
     rows = np.arange(len(inputs))
     kept = [rows % folds != f if folds > 1 else rows >= 0 for f in range(folds)]
-    return Crossed([fit(inputs[mine], rewards[mine], rng) for mine in kept])
+    # A stream each: how long one fold draws depends on rewards that another must not know.
+    seed = int(rng.integers(1 << 62))
+    chance = [stream(seed, "reward nets", f) for f in range(folds)]
+    return Crossed([fit(inputs[mine], rewards[mine], chance[f]) for f, mine in enumerate(kept)])
 
 
 def calibration(rewards: Floats, predicted: Floats) -> float:

@@ -10,6 +10,8 @@ chance of landing near a sentence is known too: with K = exp(-|s - s'|² / 2 wid
     E[K(s, s') | q, a] = Π_d sqrt(v / V_d) exp(-(s_d - mu_d)² / 2 V_d),  v = width²,
     V_d = v + var(s'_d) + 2 noise²      noise: of what is added to both embeddings within K
 
+and the chance of landing within a distance is that of a noncentral chi-square.
+
 `compat` keeps what published code does besides: the noise of s is drawn around the mean and then
 added to it, so that s = 2 (q M + f) + N(0, I); all matrices come from one seed, so that Q = M and
 R = N; N(0, 1) is added to both embeddings within the kernel.
@@ -22,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import chndtr
 
 from bestpolicy.core.log import Ints, Log, rows_of
 from bestpolicy.core.net import Net, fitted
@@ -36,6 +39,7 @@ BOUNDS = (-50.0, 50.0)  # far beyond what rewards reach: a declared bound must h
 TRUTH = 20_000  # contexts over which true values are averaged
 LOGGED_ROWS = 10_000  # uniform rows from which the logging policy learns
 HIDDEN = 100
+LADDER = 1e-3  # steps of a table that is read between its lines: wrong by less than 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class PromptWorld:
 
     def mean_sentence(self, contexts: Array, actions: Ints) -> Array:
         """(n, D) mu(q, a)."""
-        return self._base(contexts) + self._shifts()[actions]
+        return self._base(contexts) + self._shifts(actions)
 
     def mean_under(self, contexts: Array, chances: Array) -> Array:
         """(n, D) E[s' | q] over prompts by these (n, A) chances."""
@@ -81,7 +85,7 @@ class PromptWorld:
     def draws(self, contexts: Array, chances: Array, count: int, rng: Rng) -> tuple[Ints, Array]:
         """(n, count) prompts by these (n, A) chances, and (n, count, D) sentences to them."""
         picked = pick(chances, rng.random((len(contexts), count)))
-        mean = self._base(contexts)[:, None] + self._shifts()[picked]
+        mean = self._base(contexts)[:, None] + self._shifts(picked)
         return picked, mean + self.spread * rng.normal(size=mean.shape)
 
     def mean_reward(self, contexts: Array, sentences: Array) -> Array:
@@ -106,6 +110,23 @@ class PromptWorld:
         off, shifts = (sentences - self._base(contexts)) / wide**0.5, self._shifts() / wide**0.5
         far = (off**2).sum(1)[:, None] - 2 * off @ shifts.T + (shifts**2).sum(1)
         made: Array = np.exp(-far / 2) * np.prod(width / wide**0.5)
+        return made
+
+    def within(self, contexts: Array, sentences: Array, width: float) -> Array:
+        """(n, A) P(|s_i - s'| <= width | q_i, a): the uniform kernel's nearness."""
+        variance = self.spread**2 + 2 * self.noise**2
+        if (variance != variance[0]).any():
+            raise ConfigError(
+                "the uniform kernel is summed only where all numbers of a sentence vary alike; "
+                f"saw spreads {', '.join(f'{s:g}' for s in self.spread)}: draw, or a Gaussian one"
+            )
+        scale = variance[0] ** 0.5
+        off, shifts = (sentences - self._base(contexts)) / scale, self._shifts() / scale
+        far = (off**2).sum(1)[:, None] - 2 * off @ shifts.T + (shifts**2).sum(1)
+        np.sqrt(np.maximum(far, 0, out=far), out=far)
+        # |s_i - s'|² / variance is a noncentral chi-square: read off a table by |s_i - mu|.
+        table = np.linspace(0, far.max(), max(2, int(far.max() / LADDER) + 2))
+        made: Array = np.interp(far, table, chndtr((width / scale) ** 2, D, table**2))
         return made
 
     def uniform(self) -> Softmax:
@@ -168,8 +189,9 @@ class PromptWorld:
         made: Array = (contexts[:, D:] @ self.M) * (self.times * self.steer)
         return made
 
-    def _shifts(self) -> Array:
-        return self.moves * (self.times * self.steer)
+    def _shifts(self, actions: Ints | slice = slice(None)) -> Array:
+        moved: Array = self.moves[actions] * (self.times * self.steer)
+        return moved
 
 
 @dataclass(frozen=True, slots=True)

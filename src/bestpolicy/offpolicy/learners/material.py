@@ -22,6 +22,7 @@ from bestpolicy.core.nouns import Array, ConfigError, Rng
 from bestpolicy.core.rng import stream
 from bestpolicy.offpolicy.density import Sampled, Source, Speaker, embeddings, logged
 from bestpolicy.offpolicy.kernel import Kernel
+from bestpolicy.offpolicy.learners.support import Heard
 from bestpolicy.offpolicy.learners.training import Training
 from bestpolicy.offpolicy.reward_nets import Crossed, Fit, calibration, crossed, fit_net
 
@@ -42,7 +43,7 @@ class Material:
     density_of: Callable[[Material], Floats] | None = None  # summed over prompts, if nobody says
     training: Training = field(default_factory=Training)
     fit: Fit = fit_net  # of reward models
-    folds: int = 2
+    folds: int = 5
     shrinks: float | None = None  # of CF-DR-DSO: what calibration says, if nobody else does
     watch: Callable[[int], object] | None = None  # told the step, now and then
 
@@ -83,6 +84,15 @@ class Material:
     def near(self, one: Floats, other: Floats) -> Floats:
         """K, of sentences that stand against each other."""
         return self._kernel(((one - other) ** 2).sum(-1))
+
+    def closeness(self, rows: Ints) -> Floats:
+        """(m, A) Kbar(x_i, ., s_i) of these rows."""
+        return self._near[rows] if self._keeps else self._nearness(self.log.at(rows))
+
+    @cached_property
+    def support(self) -> Heard:
+        """c(x, s'), by draws of the policy that logged."""
+        return Heard(self.log, self._source, self._kernel, seed=self.seed)
 
     @cached_property
     def of_prompts(self) -> Crossed:
@@ -149,6 +159,17 @@ class Material:
             rows = np.arange(first, min(len(made), first + part))
             made[rows] = self._predict(rows)
         return made
+
+    @cached_property
+    def _near(self) -> Floats:
+        made = np.empty((len(self.log), len(self.log.names)), dtype=np.float32)
+        for part in self.log.split(max(1, PART // len(self.log.names))):
+            first = part.start - self.log.start
+            made[first : first + len(part)] = self._nearness(part)
+        return made
+
+    def _nearness(self, part: Log) -> Floats:
+        return self._source.closeness(part, self._kernel)
 
     def _predict(self, rows: Ints) -> Floats:
         return self.of_prompts.unseen_beside(rows, self.x[rows], self.alike)

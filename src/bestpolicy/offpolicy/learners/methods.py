@@ -1,7 +1,8 @@
 """Methods by name: material in, policy out.
 
 of prompts     regression, is, dr, potec
-of sentences   dso, sdm, cf-dr-dso: these need what prompts say, and a kernel
+of sentences   dso, dso-summed, dso-self, dso-published, sdm, cf-dr-dso: these need what prompts
+               say, and all but sdm a kernel
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from bestpolicy.core.nouns import Array, ConfigError
 from bestpolicy.offpolicy.learners.material import Material
+from bestpolicy.offpolicy.learners.over_prompts import dso_summed
 from bestpolicy.offpolicy.learners.potec import Foreseeing, TwoStages, clusters_of, first_stage
+from bestpolicy.offpolicy.learners.self_normalised import self_normalised_dso
 from bestpolicy.offpolicy.learners.sentences import doubly_robust_dso, dso, sentence_direct
 from bestpolicy.offpolicy.learners.training import Slope, trained
 from bestpolicy.offpolicy.learners.weighted import doubly_robust, importance, regression
@@ -56,6 +59,14 @@ def _dso(at: Material, **how: Any) -> Slope:
     return dso(at.said, at.centred, at.density, at.speaker, at.near, **how)
 
 
+def _summed(at: Material) -> Slope:
+    return dso_summed(at.centred, at.density, at.closeness)
+
+
+def _self_normalised(at: Material) -> Slope:
+    return self_normalised_dso(*(at.said, at.centred, at.density, at.speaker, at.near, at.support))
+
+
 def _published(at: Material) -> Slope:
     """One draw, no baseline, rewards as they are."""
     return dso(
@@ -89,13 +100,15 @@ def potec(at: Material, *, clusters: int = CLUSTERS) -> Learnt:
     return TwoStages(first, Foreseeing(at.of_prompts, at.alike), cluster)
 
 
-OF_SENTENCES = ("dso", "sdm", "cf-dr-dso")
+OF_SENTENCES = ("dso", "dso-summed", "dso-self", "dso-published", "sdm", "cf-dr-dso")
 METHODS: Mapping[str, Method] = {
     "regression": by_slope(lambda at: regression(at.predicted)),
     "is": by_slope(_importance),
     "dr": by_slope(_doubly_robust),
     "potec": potec,
     "dso": by_slope(_dso),
+    "dso-summed": by_slope(_summed),
+    "dso-self": by_slope(_self_normalised),
     "dso-published": by_slope(_published),
     "sdm": by_slope(lambda at: sentence_direct(at.speaker, at.foreseen)),
     "cf-dr-dso": by_slope(_cross_fitted),

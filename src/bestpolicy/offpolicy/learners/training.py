@@ -54,8 +54,9 @@ def trained(
     for step in range(training.steps):
         rows = rng.integers(len(x), size=training.batch)
         some = x[rows]
-        slopes = slope(rows, softmax(net(some)), rng) / -training.batch
-        net, adam = adam.step(net, net.back(some, slopes.astype(np.float32)), training.rate)
+        slopes: Floats = slope(rows, softmax(net(some)), rng).astype(np.float32)
+        slopes /= -training.batch
+        net, adam = adam.step(net, net.back(some, slopes), training.rate)
         if watch is not None and step % PROGRESS == 0:
             watch(step)
     return Softmax(Scored(net, centre, spread))
@@ -76,9 +77,10 @@ class Scored:
 
 def scored(chances: Floats, actions: Ints, worth: Floats) -> Floats:
     """Σ_j worth_ij (1[a_ij] - pi(. | x_i)), over the actions of each row: (m, k) each."""
-    slopes = -worth.sum(axis=1, keepdims=True) * chances
+    worth = worth.astype(chances.dtype, copy=False)
+    slopes: Floats = -worth.sum(axis=1, keepdims=True) * chances
     np.add.at(slopes, (np.arange(len(actions))[:, None], actions), worth)
-    return np.asarray(slopes)
+    return slopes
 
 
 def expected(chances: Floats, worth: Floats) -> Floats:
