@@ -16,5 +16,6 @@ TABLES = {
     "sentences": "errors of estimates that look at sentences, beside those that weigh prompts",
     "coverage": "how often intervals of off-policy evaluation cover the truth, at few rows too",
     "offline-prompts": "what eight methods learn from logged sentences, where the truth is known",
+    "movies": "the same from a language model's sentences, for users simulated from ratings",
     "ask": "processor time of one ask and one tell, for 10, 100 and 1,000 policies",
 }
