@@ -52,8 +52,9 @@ def main(
     begun, size = _spent(), QUICK if quick else FULL
     folder = cache or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
+    rated = ratings.read(data or ratings.bundled())
     maker = Maker(
-        *(ratings.read(data or ratings.bundled()), model),
+        *(rated.fewer(ratings.MOST_USERS, ratings.MOST_TITLES), model),
         *(embedder("minilm", folder / "movies-points.db"), Kept(folder / "movies.db"), size),
         processes=processes or os.cpu_count() or 1,
         say=lambda line: console.print(line, highlight=False),

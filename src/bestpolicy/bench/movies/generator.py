@@ -31,8 +31,8 @@ from bestpolicy.llm.weights import find, load
 
 CHUNK = 200  # sentences that are written together
 WAY = "movies, one sentence, float32, format 1"
-Cell = tuple[str, str, int]  # movie, prompt ("" for none), number of the draw
-Chunk = tuple[tuple[Movie, str, int], ...]
+Cell = tuple[Movie, str, int]  # movie, prompt ("" for none), number of the draw
+Chunk = tuple[Cell, ...]
 Watch = Callable[[int, int], object]  # sentences that are there, of how many
 
 
@@ -111,9 +111,9 @@ def said(
         if watch is not None:
             watch(there, total)
     return {
-        (movie.name, prompt, draw): text
+        cell: text
         for chunk, texts in zip(wanted, found, strict=True)
-        for (movie, prompt, draw), text in zip(chunk, texts, strict=True)
+        for cell, text in zip(chunk, texts, strict=True)
     }
 
 

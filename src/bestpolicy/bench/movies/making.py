@@ -60,15 +60,15 @@ class Maker:
         told, rng = self.told, stream(seed, "bench/movies/world")
         rows = self.ratings.balanced(rng)
         shown = self.shown
-        plain = self._said(frozen, chunks(_distinct(told), ("",), SILENT), "without a prompt")
+        plain = self._said(
+            frozen, chunks(list(dict.fromkeys(told)), ("",), SILENT), "without a prompt"
+        )
         spoken = self._said(frozen, chunks(shown, prompts, DRAWS), f"by {asking.name}")
         texts = np.array(
-            [[[spoken[m.name, p, d] for d in range(DRAWS)] for p in prompts] for m in shown]
+            [[[spoken[m, p, d] for d in range(DRAWS)] for p in prompts] for m in shown]
         )
         raw = self._points(texts)
-        without = self._points(
-            np.array([[plain[m.name, "", d] for d in range(SILENT)] for m in told])
-        )
+        without = self._points(np.array([[plain[m, "", d] for d in range(SILENT)] for m in told]))
         balanced = Rows(*(c[rows] for c in (self.ratings.users, self.ratings.titles)),
                         self.ratings.liked[rows])  # fmt: skip
         tastes = simulator(balanced, self.ratings.people, without, rng)

@@ -115,7 +115,7 @@ def read(folder: Path, *, least: int = LEAST) -> Ratings:
         tuple(called(items["movie_title"][i]) for i in where),
         tuple(_genres(items["class"][i]) for i in where),
         _people(folder, people),
-    ).fewer(MOST_USERS, MOST_TITLES)
+    )
 
 
 def enough(
