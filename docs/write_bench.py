@@ -13,6 +13,7 @@ PAGE = FOLDER / "README.md"
 _LIVE = runpy.run_path(str(Path(__file__).with_name("write_bench_live.py")))
 _SENTENCES = runpy.run_path(str(Path(__file__).with_name("write_bench_sentences.py")))
 _LOGS = runpy.run_path(str(Path(__file__).with_name("write_bench_logs.py")))
+_MOVIES = runpy.run_path(str(Path(__file__).with_name("write_bench_movies.py")))
 _OPE = runpy.run_path(str(Path(__file__).with_name("write_bench_ope.py")))
 
 
@@ -203,7 +204,7 @@ def page() -> str:
         parts.append(f"| {row['policies']:,} | {row['structure']} | {times} | {target} |")
     parts += [*_run(_read("run")), *_injections(_read("injections")), *_LIVE["tables"]()]
     parts += [*_SENTENCES["tables"](), *_LOGS["tables"](), *_OPE["tables"]()]
-    parts += _SENTENCES["learnt"]()
+    parts += [*_SENTENCES["learnt"](), *_MOVIES["tables"]()]
     return "\n".join([*parts, ""])
 
 

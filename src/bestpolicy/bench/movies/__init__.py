@@ -67,6 +67,7 @@ def main(
     world = opened(maker, report, console, seed)
     if world is not None:
         report |= _learnt(world, size, replications or size.seeds, maker.processes, seed, console)
+    report["sentences_written"] = maker.kept.written
     report["cpu_s"] = round(_spent() - begun, 1)
     out.mkdir(parents=True, exist_ok=True)
     (out / "movies.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -26,6 +26,7 @@ class Kept:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.written = 0  # sentences that were not there before
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as db:
             db.execute(TABLE)
@@ -40,6 +41,7 @@ class Kept:
         """All of these or, if the machine stops, none; what is there already stays."""
         with self._open() as db, db:
             rows = [(key, place, text) for place, text in enumerate(texts)]
+            self.written += len(rows)
             db.executemany("INSERT OR IGNORE INTO said VALUES (?, ?, ?)", rows)
 
     @contextmanager

@@ -22,12 +22,13 @@ from bestpolicy.offpolicy.kernel_lines import median_distance
 from bestpolicy.offpolicy.learners.material import Material
 from bestpolicy.offpolicy.learners.methods import OF_SENTENCES, learnt
 from bestpolicy.offpolicy.learners.training import Training
+from bestpolicy.offpolicy.reward_nets import fit_net
 
 OF_PROMPTS = ("regression", "is", "dr", "potec")
 METHODS = (*OF_PROMPTS, *OF_SENTENCES)
 TAU = 0.4  # width of the kernel, in medians of the distance of two draws in one context
 CONFIDENCE = 0.95
-TRAINING = Training()
+TRAINING, FIT = Training(), fit_net
 Found = dict[str, Any]
 
 
@@ -40,7 +41,7 @@ def one_seed(world: World, rows: int, seed: int) -> Found:
     log = world.log(rows, learn_from, policy, stream(seed, f"{name}/log"))
     bank = world.bank()
     width = TAU * median_distance(log, bank)
-    at = Material(log, seed, world.like, bank, gaussian(width), training=TRAINING)
+    at = Material(log, seed, world.like, bank, gaussian(width), training=TRAINING, fit=FIT)
     tables = {
         "uniform": world.uniform,
         "logging": policy.table,
