@@ -66,6 +66,7 @@ bench: $(VENV)/.ready ## the published tables beside ours, in docs/bench (long)
 	$(RUN)bestpolicy bench sentences
 	$(RUN)bestpolicy bench offline-prompts
 	$(RUN)bestpolicy bench coverage
+	$(RUN)bestpolicy bench movies
 
 build: $(VENV)/.ready ## sdist and wheel in dist/
 	$(RUN)python -m build --no-isolation

@@ -54,8 +54,11 @@ def main(
     folder.mkdir(parents=True, exist_ok=True)
     rated = ratings.read(data or ratings.bundled())
     maker = Maker(
-        *(rated.fewer(ratings.MOST_USERS, ratings.MOST_TITLES), model),
-        *(embedder("minilm", folder / "movies-points.db"), Kept(folder / "movies.db"), size),
+        rated.fewer(ratings.MOST_USERS, ratings.MOST_TITLES),
+        model,
+        embedder("minilm", folder / "movies-points.db"),
+        Kept(folder / "movies.db"),
+        size,
         processes=processes or os.cpu_count() or 1,
         say=lambda line: console.print(line, highlight=False),
     )

@@ -89,11 +89,22 @@ def differences(found: Sequence[Found]) -> list[Found]:
     """Each method of sentences against each of prompts, on the same logs; with intervals that hold
     for all of these differences at once (Bonferroni)."""
     pairs = list(product(OF_SENTENCES, OF_PROMPTS))
+    level = 1 - (1 - CONFIDENCE) / len(pairs)
     made = []
     for one, other in pairs:
-        off = np.array([f["worth"][one]["bank"] - f["worth"][other]["bank"] for f in found])
+        off = np.array(
+            [
+                [f["worth"][one][on] - f["worth"][other][on] for on in ("bank", "fresh")]
+                for f in found
+            ]
+        )
         made.append(
-            {"method": one, "against": other, **interval(off, 1 - (1 - CONFIDENCE) / len(pairs))}
+            {
+                "method": one,
+                "against": other,
+                "bank": interval(off[:, 0], level),
+                "fresh": interval(off[:, 1], level),
+            }
         )
     return made
 
@@ -112,25 +123,27 @@ def interval(values: Any, confidence: float = CONFIDENCE) -> Found:
 def claims(lines: Sequence[Mapping[str, Any]], apart: Sequence[Mapping[str, Any]]) -> list[str]:
     """In words, what the intervals allow to be said, and what not."""
     by = {line["method"]: line["over_uniform"] for line in lines if line["method"] in METHODS}
-    better = [name for name, gain in by.items() if (gain["low"] or -1) > 0]
-    open_ = [name for name, gain in by.items() if name not in better and not _below(gain)]
+    better = [name for name, gain in by.items() if _above(gain)]
     worse = [name for name, gain in by.items() if _below(gain)]
+    others = [name for name in by if name not in better + worse]
     made = [f"better than a random prompt: {', '.join(better) or 'none'}"]
-    if open_:
-        made.append(f"not told apart from a random prompt: {', '.join(open_)}")
+    if others:
+        made.append(f"not told apart from a random prompt: {', '.join(others)}")
     if worse:
         made.append(f"WORSE than a random prompt: {', '.join(worse)}")
-    for what, test in (
-        ("ahead", lambda d: d["low"] is not None and d["low"] > 0),
-        ("behind", lambda d: d["high"] is not None and d["high"] < 0),
-    ):
-        shown = [f"{d['method']} of {d['against']}" for d in apart if test(d)]
-        if shown:
-            made.append(f"{what}, all at once at {CONFIDENCE:.0%}: {', '.join(shown)}")
-    rest = sum(d["low"] is None or d["low"] <= 0 <= d["high"] for d in apart)
-    made.append(f"differences whose interval holds 0, of which nothing is claimed: {rest} of "
-                f"{len(apart)}")  # fmt: skip
+    for on, where in (("bank", "under the bank, which they know"), ("fresh", "on fresh sentences")):
+        ahead, behind = ([d for d in apart if test(d[on])] for test in (_above, _below))
+        for what, found in (("ahead", ahead), ("behind", behind)):
+            if found:
+                said = ", ".join(f"{d['method']} of {d['against']}" for d in found)
+                made.append(f"{what} {where}, all at once at {CONFIDENCE:.0%}: {said}")
+        rest = len(apart) - len(ahead) - len(behind)
+        made.append(f"{where}, nothing is claimed of {rest} of {len(apart)} differences")
     return made
+
+
+def _above(gain: Mapping[str, Any]) -> bool:
+    return gain["low"] is not None and gain["low"] > 0
 
 
 def _below(gain: Mapping[str, Any]) -> bool:

@@ -69,9 +69,8 @@ class Maker:
         )
         raw = self._points(texts)
         without = self._points(np.array([[plain[m, "", d] for d in range(SILENT)] for m in told]))
-        balanced = Rows(*(c[rows] for c in (self.ratings.users, self.ratings.titles)),
-                        self.ratings.liked[rows])  # fmt: skip
-        tastes = simulator(balanced, self.ratings.people, without, rng)
+        every = Rows(self.ratings.users, self.ratings.titles, self.ratings.liked)
+        tastes = simulator(every.at(rows), self.ratings.people, without, rng)
         own = np.array([told.index(movie) for movie in shown])
         names = self._points(np.array([f"{m.name}: {m.genres}" for m in told]))
         like, bank = self._points(np.array(prompts)), raw[:, :, list(BANK)]
