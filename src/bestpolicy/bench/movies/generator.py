@@ -18,15 +18,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bestpolicy.bench.movies.asking import Asking, Movie, Turns
 from bestpolicy.bench.movies.kept import Kept
 from bestpolicy.bench.pool import players
 from bestpolicy.core.rng import stream
 from bestpolicy.llm.embed import fingerprint
 from bestpolicy.llm.local import ends_of
-from bestpolicy.llm.local_batch import Batch, Row
+from bestpolicy.llm.local_batch import Batch, Row, one_thread
 from bestpolicy.llm.weights import find, load
 
 CHUNK = 200  # sentences that are written together
@@ -55,7 +53,7 @@ class Generator:
 
     def write(self, chunk: Chunk) -> list[str]:
         """What it says in these cells."""
-        torch.set_num_threads(1)
+        one_thread()
         model, tokenizer = _loaded(self.folder)
         batch, rows = Batch(model, ends_of(model, tokenizer)), []
         for movie, prompt, draw in chunk:
