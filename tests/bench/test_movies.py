@@ -183,10 +183,8 @@ def test_claims_are_only_of_intervals_that_leave_zero_out() -> None:
     assert "better than a random prompt: regression, dr, dso, sdm, cf-dr-dso" in said
     assert "not told apart from a random prompt: is" in said
     assert "WORSE than a random prompt: potec" in said
-    assert (
-        "ahead under the bank, which they know, all at once at 95%: dso of potec, sdm of potec, cf-dr-dso of potec"
-        in said
-    )
+    ahead = "ahead under the bank, which they know, all at once at 95%: "
+    assert f"{ahead}dso of potec, sdm of potec, cf-dr-dso of potec" in said
     assert "under the bank, which they know, nothing is claimed of 9 of 12" in said
     assert "on fresh sentences, nothing is claimed of 12 of 12 differences" in said
 
