@@ -13,7 +13,8 @@ HEAD = """\
 
 `bestpolicy bench movies`. `{model}` writes one sentence for each of {movies} movies, {prompts}
 {asking} and 4 draws (two for the bank, one for logs, one fresh), temperature {temperature:g}; a net
-fitted to {ratings} says what a sentence is worth to a user: ten times the score it gains over a sentence written without a prompt.
+fitted to {ratings} says what a sentence is worth to a user:
+ten times the score it gains over a sentence written without a prompt.
 Held-out ratings are told apart with AUC {auc:.3f} by sentences that the net learnt titles from, and
 {auc_anew:.3f} by others of the same titles: it knows titles rather than sentences, so this is a
 test of learning in a rugged world, not of taste. {rows_a_log:,} rows a log, half the users for
