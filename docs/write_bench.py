@@ -15,6 +15,7 @@ _SENTENCES = runpy.run_path(str(Path(__file__).with_name("write_bench_sentences.
 _LOGS = runpy.run_path(str(Path(__file__).with_name("write_bench_logs.py")))
 _METRIC = runpy.run_path(str(Path(__file__).with_name("write_bench_metric.py")))
 _LEARNT = runpy.run_path(str(Path(__file__).with_name("write_bench_learnt.py")))
+_MOVIES = runpy.run_path(str(Path(__file__).with_name("write_bench_movies.py")))
 _OPE = runpy.run_path(str(Path(__file__).with_name("write_bench_ope.py")))
 
 
@@ -205,7 +206,7 @@ def page() -> str:
         parts.append(f"| {row['policies']:,} | {row['structure']} | {times} | {target} |")
     parts += [*_run(_read("run")), *_injections(_read("injections")), *_LIVE["tables"]()]
     parts += [*_SENTENCES["tables"](), *_LOGS["tables"](), *_OPE["tables"]()]
-    parts += [*_LEARNT["tables"](), *_METRIC["tables"]()]
+    parts += [*_LEARNT["tables"](), *_MOVIES["tables"](), *_METRIC["tables"]()]
     return "\n".join([*parts, ""])
 
 

@@ -137,6 +137,6 @@ def learn(
 
 
 def _render(lesson: Any, who: Any) -> str:
-    from bestpolicy.report.logs import render_lesson
+    from bestpolicy.report.lesson import render_lesson
 
     return render_lesson(lesson, who)

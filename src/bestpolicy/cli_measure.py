@@ -73,7 +73,13 @@ def simulate(
 @click.option("--processes", type=click.IntRange(1), help="Default: one for each core.")
 @click.option("--store", help="An address of a database instead of a file (serve, kills, service).")
 @executor_option
-@click.option("--cache", type=click.Path(file_okay=False), help="Folder of what is kept.")
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False),
+    help="Folder of what is kept (peers, movies, offline-prompts).",
+)
+@click.option("--model", help="local/smollm2, or local/FOLDER of a larger one (movies).")
+@click.option("--data", type=click.Path(file_okay=False), help="Folder of ratings (movies).")
 @json_option
 def bench(
     name: str,
@@ -87,6 +93,8 @@ def bench(
     store: str | None,
     executor: str,
     cache: str | None,
+    model: str | None,
+    data: str | None,
     as_json: bool,
 ) -> int:
     """Play a published table and print ours beside it.
@@ -98,8 +106,9 @@ def bench(
     serve (what live traffic costs the server), kills (kill -9 under load), service (A/A tests
     through the real service), sentences (values of policies from the sentences they logged), ope
     (off-policy evaluation), coverage (its intervals), offline-prompts (policies learnt from
-    logged sentences: prompts, rows, noise, kernels and models; what is finished is kept) or
-    metric (the same by distances that were learnt too).
+    logged sentences: prompts, rows, noise, kernels and models; what is finished is kept), movies
+    (the same with a language model's sentences and tastes from ratings) or metric (the same by
+    distances that were learnt too).
     """
     import re
     from importlib import import_module
@@ -118,6 +127,8 @@ def bench(
         "processes": processes,
         "store": store,
         "cache": Path(cache) if cache else None,
+        "model": model,
+        "data": Path(data) if data else None,
     }
     given = {key: value for key, value in parts.items() if value is not None}
     for key in given:

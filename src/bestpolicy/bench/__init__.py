@@ -17,5 +17,6 @@ TABLES = {
     "coverage": "how often intervals of off-policy evaluation cover the truth, at few rows too",
     "offline-prompts": "what methods learn from logged sentences, where the truth is known",
     "metric": "what learners of sentences gain by distances that were learnt too, and when",
+    "movies": "the same from a language model's sentences, for users simulated from ratings",
     "ask": "processor time of one ask and one tell, for 10, 100 and 1,000 policies",
 }

@@ -63,7 +63,7 @@ class LocalModel:
         self._tokenizer = tokenizer
         self._most = most  # answers in one batch
         self._context = int(getattr(model.config, "max_position_embeddings", 2**31))
-        self._batch = Batch(model, _ends(model, tokenizer))
+        self._batch = Batch(model, ends_of(model, tokenizer))
         self._waiting: deque[_Job] = deque()
         self._writing: list[_Job] = []
         self._news = Condition()
@@ -250,7 +250,8 @@ def _said(prompt: Prompt) -> list[tuple[str, str]]:
     return [*opening, *prompt.before, ("user", prompt.text)]
 
 
-def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+def ends_of(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Tokens after which an answer is over."""
     ends = model.generation_config.eos_token_id
     listed = ends if isinstance(ends, list) else [ends]
     return frozenset(end for end in [*listed, tokenizer.eos_token_id] if end is not None)

@@ -44,6 +44,11 @@ class Row:
         return len(self.prompt) + len(self.written) - 1
 
 
+def one_thread() -> None:
+    """From now on models in this process compute with one thread, and the same numbers always."""
+    torch.set_num_threads(1)
+
+
 class Batch:
     """The answers that are being written, and what the model remembers of each."""
 

@@ -18,15 +18,11 @@ from markupsafe import Markup
 from bestpolicy.offpolicy.describe import Choice
 from bestpolicy.offpolicy.diagnose import Line
 from bestpolicy.offpolicy.evaluate import Evaluation
-from bestpolicy.offpolicy.learn import Learned, by_which
 from bestpolicy.offpolicy.pictures import Action, Part, Pictures
 from bestpolicy.report import drawing, log_plots
 from bestpolicy.report import log_words as words
 from bestpolicy.report.described import Described, can_answer, chances, level, within_reach
 from bestpolicy.report.described import as_json as described_json
-from bestpolicy.report.learned import Lesson, chosen_words, claim, remark
-from bestpolicy.report.learned import advice as learned_advice
-from bestpolicy.report.learned import as_json as lesson_json
 from bestpolicy.report.log_tables import NOTHING, as_json
 from bestpolicy.report.log_words import About, Answers
 from bestpolicy.report.room import room
@@ -74,69 +70,6 @@ def view(answers: Answers, made: Made) -> dict[str, Any]:
         "uplifts": _raw(_uplifts(answers)),
         "data": _raw(safe_json(as_json(answers))),
     }
-
-
-def render_lesson(lesson: Lesson, made: Made) -> str:
-    """The page on a policy that was learnt: an evaluation on rows held out, and how it came."""
-    learned, one = lesson.learned, lesson.learned.evaluation
-    each = 1 - (1 - one.confidence) / one.candidates
-    said, told = claim(learned), view(Answers(lesson.about, (one,), each), made)
-    told["targets"][0] |= {"reasons": [], "advice": learned_advice(learned)}
-    told["facts"][:1] = [
-        ("rows to learn from", f"{learned.rows:,}"),
-        ("rows held out", f"{learned.estimate.n:,}"),
-    ]
-    told |= {
-        "claim": said,
-        "long": len(said) > LONG,
-        "learned": {
-            "method": learned.method,
-            "file": lesson.file,
-            "rows": f"{learned.rows:,}",
-            "held_out": f"{learned.estimate.n:,}",
-            "by": by_which(one),
-            "candidates": [_candidate(name, learned) for name in learned.candidates],
-            "notes": learned.notes,
-            "figures": _choices(learned),
-            "gain": words.between(
-                learned.gain.value, learned.gain.low, learned.gain.high, sign=True
-            ),
-        },
-        "data": _raw(safe_json(lesson_json(lesson))),
-    }
-    return ROOM.get_template("logs.html").render(told)
-
-
-def _candidate(name: str, learned: Learned) -> dict[str, str]:
-    one = learned.candidates[name]
-    by = one[by_which(one)]
-    return {
-        "name": name,
-        "value": words.value_of(by) if by.claims else NOTHING,
-        "at_every_n": words.ranged(one.uplift.low, one.uplift.high, sign=True),
-        "remark": remark(name, learned),
-    }
-
-
-def _choices(learned: Learned) -> list[tuple[str, str, Markup]]:
-    """What was tried, a sentence and a figure each."""
-    choice = learned.chosen
-    if choice is None or not choice.widths:
-        return []
-    axes = (
-        (choice.widths, choice.tau, "width of the kernel, in median distances"),
-        (choice.shrinks, choice.trust, "trust in the sentence model"),
-    )
-    figures = [
-        log_plots.choices([(t.choice, t.interval) for t in tried], settled, said)
-        for tried, settled, said in axes
-        if tried
-    ]
-    names = ("The kernel’s width", "The trust in the sentence model")
-    return [
-        (name, said, _raw(figure))
-        for name, said, figure in zip(names, chosen_words(learned), figures, strict=True)
-    ]
 
 
 def render_description(described: Described, made: Made) -> str:
