@@ -9,7 +9,7 @@ import click
 from bestpolicy.cli_columns import FILE, columns, page, progress, said_columns, writable
 from bestpolicy.terminal import DONE, UNDECIDED, json_option, people, print_json
 
-METHODS = "auto, cf-dr-dso, dso, sdm, dr, is, regression or potec"
+METHODS = "auto, cf-dr-dso, dso, dso-summed, dso-self, sdm, dr, is, regression or potec"
 
 
 @click.command()
@@ -105,6 +105,7 @@ def learn(
         if bank is not None:
             watch("embedding sentences")
             log, sentences = room.beside(log, bank, embedder)
+        refusal = ""
         try:
             about, found = room.lesson(
                 *(file, log),
@@ -119,13 +120,15 @@ def learn(
             )
         except Unsupported as error:
             refusal = str(error)
-            if as_json:
-                print_json({"learned": None, "refused": refusal})
             console.print(f"refused: {refusal}", style="bold red", markup=False)
-            return UNDECIDED
-        found.save(output)
-        lesson = words.Lesson(about, found, output)
-        made = page(report, file, lambda who: _render(lesson, who))
+        else:
+            found.save(output)
+            lesson = words.Lesson(about, found, output)
+            made = page(report, file, lambda who: _render(lesson, who))
+    if refusal:
+        if as_json:
+            print_json({"learned": None, "refused": refusal})
+        return UNDECIDED
     with people(as_json) as console:
         console.print(words.as_text(lesson))
         console.print(f"policy written to {output}", markup=False)

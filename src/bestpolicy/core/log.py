@@ -120,11 +120,9 @@ class Log:
 
     def picked(self, rows: Ints) -> Log:
         """These rows, in their order here, as a log of their own."""
-        rows = np.sort(rows)
-        own = {name: getattr(self, name) for name in ROWWISE}
-        cut: dict[str, Any] = {name: None if c is None else c[rows] for name, c in own.items()}
-        columns = {name: column[rows] for name, column in self.columns.items()}
-        return replace(self, **cut, columns=columns, start=0)
+        made = self.at(np.sort(rows))
+        object.__setattr__(made, "start", 0)
+        return made
 
     def keeping(self, *columns: str) -> Log:
         """This log with these columns at hand, which it has or it cannot have."""

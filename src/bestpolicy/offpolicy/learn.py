@@ -30,6 +30,7 @@ from bestpolicy.offpolicy.kernel_lines import variogram
 from bestpolicy.offpolicy.learned import LearnedPolicy, features_of, written_out
 from bestpolicy.offpolicy.learners.material import Material
 from bestpolicy.offpolicy.learners.methods import METHODS, OF_SENTENCES, learnt
+from bestpolicy.offpolicy.learners.support import quantiles
 from bestpolicy.offpolicy.learners.training import Training
 from bestpolicy.offpolicy.lines import Line
 from bestpolicy.offpolicy.policy_file import write_policy
@@ -67,6 +68,7 @@ class Learned:
     gain: Interval  # beyond the policy that logged, in the long run, by the estimator that chose it
     notes: tuple[str, ...] = ()
     refused: Mapping[str, Line] = field(default_factory=dict)  # candidates, and what speaks against
+    heard: Mapping[float, float] = field(default_factory=dict)  # quantiles of c over what it says
 
     @property
     def method(self) -> str:
@@ -151,11 +153,14 @@ def learn(
     )
     best, refused = _best(found)
     alpha = (1 - confidence) / len(found)
-    gain = found[best].uplift.asymptotic
-    if choice is not None:
+    gain, heard = found[best].uplift.asymptotic, {}
+    if bank is not None and choice is not None:
+        said("looking how much of what it would say was logged")
         gain = kernel_gain(kept, targets[best], asked, alpha)
+        kernel = kernel_of(kept, bank, choice.tau)
+        heard = quantiles(kept, bank, kernel, targets[best].table(kept))
     policy = replace(policies[best], about=_about(found[best], gain, choice, len(mine)))
-    return Learned(policy, found, choice, len(mine), gain, tuple(notes), refused)
+    return Learned(policy, found, choice, len(mine), gain, tuple(notes), refused, heard)
 
 
 def _telling(said: Watch, name: str, steps: int) -> Callable[[int], object]:

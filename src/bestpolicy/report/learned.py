@@ -77,6 +77,7 @@ def as_json(lesson: Lesson) -> dict[str, Any]:
             "tau": None if choice is None else choice.tau,
             "widths": [] if choice is None else [_tried(one, "tau") for one in choice.widths],
             "shrinks": [] if choice is None else [_tried(one, "trust") for one in choice.shrinks],
+            "support": {f"{q:g}": c for q, c in learned.heard.items()},
             "diagnosis": tables.diagnosis_json(learned.evaluation.diagnosis),
             "notes": list(learned.notes),
         }
@@ -114,6 +115,7 @@ def as_text(lesson: Lesson) -> RenderableType:
         Text(f"  {advice(learned)}"),
         candidates_table(learned),
         *_chosen(learned),
+        *([Text(f"{support_words(learned)}.")] if learned.heard else []),
         tables.looked_at(one.diagnosis.lines),
         *(Text(f"note: {note}") for note in learned.notes),
         *tables.notes(lesson.about),
@@ -151,6 +153,15 @@ def _chosen(learned: Learned) -> list[RenderableType]:
     if choice is None or not choice.widths:
         return []
     return [Text(f"{said}.") for said in chosen_words(learned)]
+
+
+def support_words(learned: Learned) -> str:
+    """How much of what the policy says was logged by the like of it, without a stop."""
+    at = "; ".join(f"{q:.0%}: {c:.2g}" for q, c in learned.heard.items())
+    return (
+        "what it says was logged by the like of it c times as often as what the log says on "
+        f"average, c at quantiles {at}"
+    )
 
 
 def chosen_words(learned: Learned) -> list[str]:

@@ -7,7 +7,15 @@ from markupsafe import Markup
 from bestpolicy.offpolicy.learn import Learned, by_which
 from bestpolicy.report import log_plots
 from bestpolicy.report import log_words as words
-from bestpolicy.report.learned import Lesson, advice, as_json, chosen_words, claim, remark
+from bestpolicy.report.learned import (
+    Lesson,
+    advice,
+    as_json,
+    chosen_words,
+    claim,
+    remark,
+    support_words,
+)
 from bestpolicy.report.log_tables import NOTHING
 from bestpolicy.report.log_words import Answers
 from bestpolicy.report.logs import LONG, ROOM, Made, view
@@ -34,7 +42,7 @@ def render_lesson(lesson: Lesson, made: Made) -> str:
             "held_out": f"{learned.estimate.n:,}",
             "by": by_which(one),
             "candidates": [_candidate(name, learned) for name in learned.candidates],
-            "notes": learned.notes,
+            "notes": [*learned.notes, *([support_words(learned)] if learned.heard else [])],
             "figures": _choices(learned),
             "gain": words.between(
                 learned.gain.value, learned.gain.low, learned.gain.high, sign=True
