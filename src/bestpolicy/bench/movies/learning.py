@@ -20,11 +20,12 @@ from bestpolicy.core.rng import stream
 from bestpolicy.offpolicy.kernel import gaussian
 from bestpolicy.offpolicy.kernel_lines import median_distance
 from bestpolicy.offpolicy.learners.material import Material
-from bestpolicy.offpolicy.learners.methods import OF_SENTENCES, learnt
+from bestpolicy.offpolicy.learners.methods import learnt
 from bestpolicy.offpolicy.learners.training import Training
 from bestpolicy.offpolicy.reward_nets import fit_net
 
 OF_PROMPTS = ("regression", "is", "dr", "potec")
+OF_SENTENCES = ("dso", "sdm", "cf-dr-dso")
 METHODS = (*OF_PROMPTS, *OF_SENTENCES)
 TAU = 0.4  # width of the kernel, in medians of the distance of two draws in one context
 CONFIDENCE = 0.95
