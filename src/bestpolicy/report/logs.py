@@ -127,6 +127,7 @@ def page(about: About, made: Made) -> dict[str, Any]:
     return {
         "about": about,
         "made": made,
+        "learned": None,
         "nothing": NOTHING,
         "library": _raw(drawing.library()),
         "dark": _raw(safe_json(drawing.DARK)),
